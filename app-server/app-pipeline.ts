@@ -1,0 +1,199 @@
+/**
+ * The way of a request through an app server, in the order of the methods below:
+ *
+ *   link ─▶ ownership ─▶ request queue ─▶ scanner ─▶ handler runner ─▶ replicated store
+ *   link ◀─ reply or error
+ *
+ * S1: every request taken from a link gets one answer on it, unless the link is gone or it was cancelled.
+ * S2: a request whose bucket another group owns is never run: the dispatcher is told to hold it until maps agree.
+ * S3: a request whose time is up, or that nobody waits for, is dropped before any work is done for it.
+ */
+import type { Clock } from '../shared/clock.ts';
+import type { ClusterConfig } from '../shared/config/cluster-schema.ts';
+import { bucketMapEpochOf, bucketOf, requestIsWhole, writeError, writeReply } from '../shared/envelope.ts';
+import { PlatformError } from '../shared/errors.ts';
+import type { Link } from '../shared/link/link.ts';
+import type { BucketMap } from '../shared/published-state.ts';
+import { RequestQueue } from '../shared/queue/request-queue.ts';
+import { type HandedOn, Scanner } from '../shared/queue/scanner.ts';
+import type { Tick } from '../shared/queue/tick.ts';
+import type { AppMetrics } from './app-metrics.ts';
+import { type AppAnswers, AppRequest } from './app-request.ts';
+import type { HandlerReply, HandlerRunner } from './handler-runner.ts';
+
+export interface AppPipelineOptions {
+  readonly config: ClusterConfig;
+  readonly serverId: string;
+  readonly groupId: string;
+  readonly runner: HandlerRunner;
+  readonly metrics: AppMetrics;
+  readonly clock: Clock;
+  readonly tick: Tick;
+}
+
+export class AppPipeline implements AppAnswers {
+  readonly #options: AppPipelineOptions;
+  readonly #clock: Clock;
+  readonly #runner: HandlerRunner;
+  readonly queue: RequestQueue<AppRequest>;
+  readonly #scanner: Scanner<AppRequest>;
+  readonly #byOrigin = new Map<Link, Map<number, AppRequest>>();
+  readonly #answererLines: string;
+  #bucketMap: BucketMap | undefined;
+  #groupIndex = -1;
+  #draining = false;
+  /** Requests taken and not yet answered. */
+  inFlight = 0;
+
+  constructor(options: AppPipelineOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#runner = options.runner;
+    this.queue = new RequestQueue(options.config.queues);
+    this.#scanner = new Scanner(this.queue, options.tick, (request) => this.#handOn(request));
+    this.#answererLines = `x-group: ${options.groupId}\r\nx-served-by: ${options.serverId}\r\n`;
+  }
+
+  /** Acts on a new map or config. */
+  applyState(config: ClusterConfig, bucketMap: BucketMap): void {
+    this.queue.configure(config.queues);
+    this.#bucketMap = bucketMap;
+    this.#groupIndex = bucketMap.groupIds.indexOf(this.#options.groupId);
+  }
+
+  /** A REQUEST frame has come from a dispatcher. */
+  onRequest(origin: Link, streamId: number, message: Buffer, start: number, end: number): void {
+    if (!requestIsWhole(message, start, end)) {
+      origin.close('LINK_FRAME_INVALID', 'expected a REQUEST whose parts fit its frame');
+      return;
+    }
+    const request = new AppRequest(this, { link: origin, streamId }, { message, start, end }, this.#clock.nowMs());
+    this.inFlight++;
+    this.#streamsOf(origin).set(streamId, request);
+    const refusal = this.#refusal(message, start) ?? (this.queue.push(request) ? undefined : QUEUE_FULL);
+    if (refusal === undefined) {
+      this.#scanner.wake();
+      return;
+    }
+    origin.releaseReceived(request.queueBytes);
+    this.#sendError(request, refusal);
+  }
+
+  #refusal(message: Buffer, start: number): PlatformError | undefined {
+    if (this.#draining) return DRAINING;
+    const map = this.#bucketMap;
+    if (map === undefined) return NOT_READY;
+    const bucket = bucketOf(message, start);
+    if (map.owners[bucket] === this.#groupIndex) return undefined;
+    const owner = map.groupIds[map.owners[bucket] ?? -1] ?? 'nobody';
+    const detail = `bucket ${bucket} belongs to ${owner} in map ${map.epoch}; the dispatcher asked by map ${bucketMapEpochOf(message, start)}`;
+    return new PlatformError('WRONG_GROUP', detail); // S2
+  }
+
+  /** The scanner's turn: into its handler. */
+  #handOn(request: AppRequest): HandedOn {
+    request.origin.releaseReceived(request.queueBytes);
+    const nowMs = this.#clock.nowMs();
+    request.queueMicros += Math.round((nowMs - request.queuedAtMs) * 1000);
+    if (request.phase === 'done') {
+      this.queue.release(request); // S3
+      return 'done';
+    }
+    request.startedAtMs = nowMs;
+    request.phase = 'running';
+    this.#runner.run(request, request);
+    return 'done';
+  }
+
+  sendReply(request: AppRequest, reply: HandlerReply): void {
+    const handlerMs = this.#leaveHandler(request);
+    if (!this.#answer(request)) return;
+    const { origin } = request;
+    this.#options.metrics.handled(handlerMs);
+    const headers = reply.headers + this.#answererLines;
+    writeReply(
+      origin.writer,
+      request.streamId,
+      { status: reply.status, headers, body: reply.body },
+      {
+        queueMicros: request.queueMicros,
+        dispatchMicros: 0,
+        handlerMicros: Math.round(handlerMs * 1000),
+        dbMicros: Math.round(request.dbMicros),
+      },
+    );
+    origin.endStreamFrame();
+  }
+
+  sendError(request: AppRequest, error: PlatformError): void {
+    this.#leaveHandler(request);
+    this.#sendError(request, error);
+  }
+
+  #sendError(request: AppRequest, error: PlatformError): void {
+    if (!this.#answer(request)) return;
+    this.#options.metrics.failed(error.code);
+    const { serverId, groupId } = this.#options;
+    writeError(request.origin.writer, request.streamId, error, { group: groupId, servedBy: serverId });
+    request.origin.endStreamFrame();
+  }
+
+  /** @returns ms spent in the handler */
+  #leaveHandler(request: AppRequest): number {
+    this.queue.release(request);
+    this.#scanner.wake();
+    return this.#clock.nowMs() - request.startedAtMs;
+  }
+
+  /** S1 @returns whether somebody still waits for the answer */
+  #answer(request: AppRequest): boolean {
+    if (request.phase === 'done') return false;
+    request.phase = 'done';
+    this.#byOrigin.get(request.origin)?.delete(request.streamId);
+    this.inFlight--;
+    return request.origin.open;
+  }
+
+  /** A dispatcher no longer waits for one of its requests. */
+  onCancel(origin: Link, streamId: number): void {
+    const request = this.#byOrigin.get(origin)?.get(streamId);
+    if (request === undefined) return;
+    this.#answer(request);
+    request.onCancel?.(); // the runner answers for it, which frees its place in the queue
+  }
+
+  /** A dispatcher is gone: nobody waits for its requests any more. */
+  onOriginClosed(origin: Link): void {
+    for (const streamId of [...(this.#byOrigin.get(origin)?.keys() ?? [])]) this.onCancel(origin, streamId);
+    this.#byOrigin.delete(origin);
+  }
+
+  #streamsOf(origin: Link): Map<number, AppRequest> {
+    let streams = this.#byOrigin.get(origin);
+    if (streams === undefined) {
+      streams = new Map();
+      this.#byOrigin.set(origin, streams);
+    }
+    return streams;
+  }
+
+  /** Takes no new requests; what is in flight is answered. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  get mapped(): boolean {
+    return this.#bucketMap !== undefined;
+  }
+}
+
+const QUEUE_FULL = new PlatformError(
+  'QUEUE_FULL',
+  'the request queue of the app server is full; try again after Retry-After',
+);
+const NOT_READY = new PlatformError('NOT_READY', 'this app server has no bucket map yet; try again after Retry-After');
+const DRAINING = new PlatformError('DRAINING', 'this app server is stopping');

@@ -1,0 +1,73 @@
+/** What the coordinator's `/-/status` says. Pure. */
+import { clusterServers } from '../shared/cluster-servers.ts';
+import type { PublishedState } from '../shared/published-state.ts';
+import type { Refusal } from './coordinator-pipeline.ts';
+import type { Member } from './membership-state.ts';
+
+export interface CoordinatorFacts {
+  readonly serverId: string;
+  readonly configFile: string;
+  readonly state: PublishedState | undefined;
+  readonly publishedAtWallMs: number;
+  readonly writeFailure: string;
+  readonly refusal: Refusal | undefined;
+  readonly members: readonly Member[];
+  readonly routeConflicts: readonly string[];
+  readonly links: number;
+  readonly nowMs: number;
+}
+
+export function coordinatorStatus(facts: CoordinatorFacts): unknown {
+  const { state, refusal } = facts;
+  return {
+    serverId: facts.serverId,
+    tier: 'coordinator',
+    published: {
+      epoch: state?.epoch ?? 0,
+      bucketMapEpoch: state?.bucketMap.epoch ?? 0,
+      at: instant(facts.publishedAtWallMs),
+      writeFailure: facts.writeFailure,
+    },
+    config: {
+      file: facts.configFile,
+      state: refusal?.stands === true ? 'refused; the last good one is published' : 'published',
+      lastRefusal: refusal === undefined ? null : refusalRow(refusal),
+    },
+    links: facts.links,
+    members: membersOf(facts),
+    routes: state?.routes ?? [],
+    routeConflicts: facts.routeConflicts,
+  };
+}
+
+function refusalRow({ code, reasons, stands, atWallMs }: Refusal): unknown {
+  return { code, reasons, stands, at: instant(atWallMs) };
+}
+
+/** Every server that the config names, joined or not, then whoever joined without being named. */
+function membersOf(facts: CoordinatorFacts): unknown[] {
+  const joined = new Map(facts.members.map((member) => [member.identity.serverId, member]));
+  const named = facts.state === undefined ? [] : clusterServers(facts.state.config);
+  const joining = named.filter(({ tier }) => tier !== 'coordinator');
+  const rows: unknown[] = joining.map(({ serverId, tier }) => {
+    const member = joined.get(serverId);
+    if (member === undefined) return { serverId, tier, state: 'absent', named: true };
+    joined.delete(serverId);
+    return memberRow(member, member.identity.tier === tier, facts.nowMs);
+  });
+  for (const member of joined.values()) rows.push(memberRow(member, false, facts.nowMs));
+  return rows;
+}
+
+function memberRow(member: Member, named: boolean, nowMs: number): unknown {
+  const { lease, identity, joinedAtMs, load } = member;
+  const since =
+    lease.kind === 'alive'
+      ? { leaseAgeMs: Math.round(nowMs - lease.renewedAtMs), leaseLeftMs: Math.round(lease.untilMs - nowMs) }
+      : { goneForMs: Math.round(nowMs - lease.atMs) };
+  return { ...identity, state: lease.kind, named, ...since, joinedForMs: Math.round(nowMs - joinedAtMs), load };
+}
+
+function instant(wallMs: number): string | null {
+  return wallMs === 0 ? null : new Date(wallMs).toISOString();
+}

@@ -1,0 +1,98 @@
+/**
+ * Runs test files with Node's own runner, each file in a process of its own, and prints its 'spec' report with one
+ * summary for all. Files that start clusters come after the others and share the machine with fewer of their kind.
+ */
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+
+/** A file that takes longer hangs: it is ended and counts as failed. */
+export const TEST_FILE_MS_MAX = 90_000;
+
+/** Clusters of ten processes each: more than two of them on a small machine make each other slow. */
+const CLUSTER_FILES_AT_ONCE = 2;
+
+export interface TestTotals {
+  tests: number;
+  suites: number;
+  pass: number;
+  fail: number;
+  cancelled: number;
+  skipped: number;
+  todo: number;
+  duration_ms: number;
+}
+
+export interface TestRun {
+  readonly totals: TestTotals;
+  /** e.g. `test/integration/x.test.ts: keeps balances (MariaDB is not installed)` */
+  readonly skipped: readonly string[];
+}
+
+interface RunnerEvent {
+  readonly type: string;
+  readonly data: {
+    readonly name?: string;
+    readonly file?: string;
+    readonly skip?: string | boolean;
+    readonly message?: string;
+    readonly nesting?: number;
+  };
+}
+
+/** @param files relative to `root` */
+export async function runTests(root: string, files: readonly string[], fileMsMax = TEST_FILE_MS_MAX): Promise<TestRun> {
+  const totals: TestTotals = {
+    tests: 0,
+    suites: 0,
+    pass: 0,
+    fail: 0,
+    cancelled: 0,
+    skipped: 0,
+    todo: 0,
+    duration_ms: 0,
+  };
+  const skipped: string[] = [];
+  const needsCluster = (file: string): boolean => /^test\/(integration|fault)\//.test(file);
+  process.chdir(root); // the runner starts the files where this process is
+  const phases = [
+    { files: files.filter((file) => !needsCluster(file)), concurrency: availableParallelism() + 1 },
+    { files: files.filter(needsCluster), concurrency: CLUSTER_FILES_AT_ONCE },
+  ].filter((phase) => phase.files.length > 0);
+
+  async function* events(): AsyncGenerator<unknown> {
+    for (const phase of phases) {
+      const paths = phase.files.map((file) => path.join(root, file));
+      for await (const event of run({ files: paths, concurrency: phase.concurrency, timeout: fileMsMax })) {
+        const { type, data } = event as unknown as RunnerEvent;
+        if (data.skip !== undefined && type === 'test:pass') skipped.push(skippedText(root, data));
+        if (!addToTotals(totals, type, data)) yield event;
+      }
+    }
+    for (const [name, count] of Object.entries(totals)) {
+      yield { type: 'test:diagnostic', data: { nesting: 0, message: `${name} ${count}`, level: 'info' } };
+    }
+  }
+
+  const report = Readable.from(events()).compose(new spec()).pipe(new PassThrough());
+  report.pipe(process.stdout, { end: false });
+  await finished(report);
+  return { totals, skipped };
+}
+
+/** @returns whether the event is a line of one run's own summary, which the sum of all replaces */
+function addToTotals(totals: TestTotals, type: string, data: RunnerEvent['data']): boolean {
+  if (type !== 'test:diagnostic' || data.file !== undefined || data.nesting !== 0) return false;
+  const [name = '', count = ''] = (data.message ?? '').split(' ');
+  if (!(name in totals)) return false;
+  totals[name as keyof TestTotals] += Number(count);
+  return true;
+}
+
+function skippedText(root: string, data: RunnerEvent['data']): string {
+  const reason = typeof data.skip === 'string' && data.skip !== '' ? ` (${data.skip})` : '';
+  return `${path.relative(root, data.file ?? '')}: ${data.name}${reason}`;
+}

@@ -1,0 +1,168 @@
+/**
+ * Finds a request's account key in the sources that the config names, in their order, and the bucket it belongs to.
+ *
+ * Y1: a key in the path that is plain ASCII is hashed where it lies in the frame: no string, no copy.
+ * Y2: a body is parsed only when every source before it had nothing.
+ * Y3: what is hashed is what the app server gets: a key that UTF-8 cannot carry is refused.
+ */
+import type { AccountKeySource } from '../shared/config/cluster-schema.ts';
+import {
+  accountKeyBytesOf,
+  accountKeyOf,
+  headerBlockOf,
+  queryOf,
+  REQUEST_HEAD_BYTES,
+  requestBodyAt,
+} from '../shared/envelope.ts';
+import { PlatformError } from '../shared/errors.ts';
+import { ACCOUNT_KEY_BYTES_MAX, ACCOUNT_KEY_CHARS_MAX } from '../shared/routing/account-key-limits.ts';
+import { bucketOfHash, type HashKind, hashAsciiBytes, jdkStringHash, jdkUtf8Hash } from '../shared/routing/jdk-hash.ts';
+
+export interface AccountKeyRules {
+  readonly sources: readonly AccountKeySource[];
+  readonly hash: { readonly kind: HashKind; readonly buckets: number };
+}
+
+/** What was found: the key's bucket, and its bytes when they are not the ones the path named (null: they are). */
+export interface FoundKey {
+  bucket: number;
+  bytes: Buffer | null;
+}
+
+export class AccountKeyReader {
+  readonly #rules: AccountKeyRules;
+  readonly #found: FoundKey = { bucket: 0, bytes: null };
+
+  constructor(rules: AccountKeyRules) {
+    this.#rules = rules;
+  }
+
+  /**
+   * @param message holds one whole REQUEST frame at `[start..end)`
+   * @returns the same object at every call: read it before the next one
+   * @throws PlatformError ACCOUNT_KEY_MISSING, ACCOUNT_KEY_INVALID
+   */
+  read(message: Buffer, start: number, end: number): FoundKey {
+    const found = this.#found;
+    found.bytes = null;
+    for (const source of this.#rules.sources) {
+      if ('path' in source) {
+        const keyBytes = accountKeyBytesOf(message, start);
+        if (keyBytes === 0) continue;
+        const keyAt = start + REQUEST_HEAD_BYTES;
+        if (isPlainAscii(message, keyAt, keyAt + keyBytes)) {
+          found.bucket = bucketOfHash(hashAsciiBytes(message, keyAt, keyAt + keyBytes), this.#rules.hash.buckets); // Y1
+          return found;
+        }
+        found.bucket = this.#bucketOf(checkedKey(accountKeyOf(message, start), 'path'));
+        return found;
+      }
+      const key = keyFrom(source, message, start, end);
+      if (key === undefined || key === '') continue;
+      found.bucket = this.#bucketOf(checkedKey(key, Object.keys(source)[0] as string));
+      found.bytes = Buffer.from(key);
+      return found;
+    }
+    throw new PlatformError(
+      'ACCOUNT_KEY_MISSING',
+      `no account key: tried ${this.#rules.sources.map(sourceText).join(', ')}`,
+    );
+  }
+
+  #bucketOf(key: string): number {
+    const { kind, buckets } = this.#rules.hash;
+    return bucketOfHash(kind === 'jdk-string' ? jdkStringHash(key) : jdkUtf8Hash(key), buckets);
+  }
+}
+
+const FIRST_PRINTABLE = 0x20;
+const DELETE = 0x7f;
+
+function isPlainAscii(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start > ACCOUNT_KEY_CHARS_MAX) return false;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte < FIRST_PRINTABLE || byte >= DELETE) return false;
+  }
+  return true;
+}
+
+function checkedKey(key: string, where: string): string {
+  if (key.length > ACCOUNT_KEY_CHARS_MAX || Buffer.byteLength(key) > ACCOUNT_KEY_BYTES_MAX) {
+    const detail = `expected an account key of at most ${ACCOUNT_KEY_CHARS_MAX} characters and ${ACCOUNT_KEY_BYTES_MAX} UTF-8 bytes in the ${where}, got ${key.length} characters`;
+    throw new PlatformError('ACCOUNT_KEY_INVALID', detail);
+  }
+  if (!key.isWellFormed()) {
+    throw new PlatformError(
+      'ACCOUNT_KEY_INVALID',
+      `expected an account key of whole Unicode characters in the ${where}, got a lone surrogate`,
+    ); // Y3
+  }
+  for (let index = 0; index < key.length; index++) {
+    const unit = key.charCodeAt(index);
+    if (unit < FIRST_PRINTABLE || unit === DELETE) {
+      throw new PlatformError(
+        'ACCOUNT_KEY_INVALID',
+        `expected an account key without control characters in the ${where}, got U+${unit.toString(16).padStart(4, '0')}`,
+      );
+    }
+  }
+  return key;
+}
+
+function keyFrom(
+  source: Exclude<AccountKeySource, { path: string }>,
+  message: Buffer,
+  start: number,
+  end: number,
+): string | undefined {
+  if ('header' in source) return headerIn(headerBlockOf(message, start), source.header);
+  if ('query' in source) {
+    const query = queryOf(message, start);
+    return query === '' ? undefined : (new URLSearchParams(query).get(source.query) ?? undefined);
+  }
+  return keyInBody(message, requestBodyAt(message, start), end, source.body); // Y2
+}
+
+function headerIn(block: string, name: string): string | undefined {
+  const line = `${name}:`;
+  let at = block.startsWith(line) ? 0 : block.indexOf(`\n${line}`) + 1;
+  if (at === 0 && !block.startsWith(line)) return undefined;
+  at += line.length;
+  return block.slice(at, block.indexOf('\n', at)).trim();
+}
+
+function keyInBody(message: Buffer, bodyAt: number, end: number, pointer: string): string | undefined {
+  if (bodyAt === end) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(message.toString('utf8', bodyAt, end));
+  } catch {
+    throw new PlatformError(
+      'ACCOUNT_KEY_INVALID',
+      `expected a JSON body with the account key at ${pointer}, got a body that is not JSON`,
+    );
+  }
+  for (const step of pointer.slice(1).split('/')) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, unescapePointer(step))) return undefined;
+    value = (value as Record<string, unknown>)[unescapePointer(step)];
+  }
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value);
+  throw new PlatformError(
+    'ACCOUNT_KEY_INVALID',
+    `expected a string or a whole number at ${pointer} of the body, got ${value === null ? 'null' : typeof value}`,
+  );
+}
+
+/** RFC 6901 § 4. */
+function unescapePointer(step: string): string {
+  return step.replaceAll('~1', '/').replaceAll('~0', '~');
+}
+
+function sourceText(source: AccountKeySource): string {
+  if ('path' in source) return `path parameter "${source.path}"`;
+  if ('header' in source) return `header "${source.header}"`;
+  if ('query' in source) return `query parameter "${source.query}"`;
+  return `body at ${source.body}`;
+}

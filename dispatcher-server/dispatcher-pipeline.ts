@@ -1,0 +1,343 @@
+/**
+ * The way of a request through a dispatcher, in the order of the methods below:
+ *
+ *   link ─▶ account key ─▶ bucket ─▶ group ─▶ request queue ─▶ scanner ─▶ an app server's link
+ *   link ◀─ reply, error (→ hold, retry), loss (→ retry) or deadline
+ *
+ * C1: every request taken from a link gets one answer on it by its deadline, unless the link is gone or it was cancelled.
+ * C2: a request is sent again only when the link it went out on was lost or the app server refused it unserved, within
+ *     the deadline, the attempts and the retry budget; its id makes that safe.
+ * C3: bytes count against the sender's window until they have left the queue, whatever becomes of them.
+ */
+import { RetryBudget } from '../shared/balance/retry-budget.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { ClusterConfig } from '../shared/config/cluster-schema.ts';
+import { DEADLINE_BLAME_MS } from '../shared/constants.ts';
+import {
+  errorWireOf,
+  forwardAnswer,
+  forwardRequest,
+  handlerMicrosOf,
+  replyIsWhole,
+  requestIsWhole,
+  statusOf,
+  writeError,
+} from '../shared/envelope.ts';
+import { ERROR_KINDS, PlatformError, toPlatformError } from '../shared/errors.ts';
+import type { Link } from '../shared/link/link.ts';
+import type { BucketMap } from '../shared/published-state.ts';
+import { DeadlineList } from '../shared/queue/deadline-list.ts';
+import type { HandedOn } from '../shared/queue/scanner.ts';
+import { AccountKeyReader } from './account-key-reader.ts';
+import { DispatchedRequest, type DispatchListener } from './dispatched-request.ts';
+import type { DispatcherMetrics } from './dispatcher-metrics.ts';
+import type { GroupLane } from './group-lane.ts';
+import { HoldGate } from './hold-gate.ts';
+
+export interface DispatcherPipelineOptions {
+  readonly config: ClusterConfig;
+  readonly metrics: DispatcherMetrics;
+  readonly clock: Clock;
+}
+
+export class DispatcherPipeline implements DispatchListener {
+  readonly #clock: Clock;
+  readonly #metrics: DispatcherMetrics;
+  readonly #deadlines: DeadlineList<DispatchedRequest>;
+  readonly #holdGate: HoldGate;
+  readonly #budget: RetryBudget;
+  readonly #byOrigin = new Map<Link, Map<number, DispatchedRequest>>();
+  #keyReader: AccountKeyReader;
+  #attemptsMax: number;
+  #bucketMap: BucketMap | undefined;
+  #lanes: readonly GroupLane[] = [];
+  #draining = false;
+  /** Requests taken and not yet answered. */
+  inFlight = 0;
+
+  constructor(options: DispatcherPipelineOptions) {
+    const { config } = options;
+    this.#clock = options.clock;
+    this.#metrics = options.metrics;
+    this.#keyReader = new AccountKeyReader({ sources: config.accountKey.sources, hash: config.hash });
+    this.#attemptsMax = config.retries.attemptsMax;
+    this.#budget = new RetryBudget(config.retries.budgetRatio);
+    this.#deadlines = new DeadlineList(options.clock, (request) => this.#onDeadline(request));
+    this.#holdGate = new HoldGate(options.clock, (request) => this.#resume(request));
+  }
+
+  /** Acts on a new map or config. @param lanes one for each group of the map, in its order */
+  applyState(config: ClusterConfig, bucketMap: BucketMap, lanes: readonly GroupLane[]): void {
+    this.#keyReader = new AccountKeyReader({ sources: config.accountKey.sources, hash: config.hash });
+    this.#attemptsMax = config.retries.attemptsMax;
+    this.#budget.ratio = config.retries.budgetRatio;
+    this.#bucketMap = bucketMap;
+    this.#lanes = lanes;
+    this.#holdGate.resumeAll();
+  }
+
+  /** A REQUEST frame has come from an interface server. */
+  onRequest(origin: Link, streamId: number, message: Buffer, start: number, end: number): void {
+    if (!requestIsWhole(message, start, end)) {
+      origin.close('LINK_FRAME_INVALID', 'expected a REQUEST whose parts fit its frame');
+      return;
+    }
+    const request = new DispatchedRequest(
+      this,
+      { link: origin, streamId },
+      { message, start, end },
+      this.#clock.nowMs(),
+    );
+    this.inFlight++;
+    this.#streamsOf(origin).set(streamId, request);
+    if (this.#draining) return this.#fail(request, DRAINING);
+    if (!this.#route(request)) return;
+    this.#deadlines.add(request);
+    this.#budget.noteRequest();
+    this.#enqueue(request);
+  }
+
+  /** Account key → bucket → group. */
+  #route(request: DispatchedRequest): boolean {
+    const map = this.#bucketMap;
+    if (map === undefined) {
+      this.#fail(request, NOT_READY);
+      return false;
+    }
+    try {
+      const found = this.#keyReader.read(request.message, request.start, request.end);
+      request.bucket = found.bucket;
+      request.accountKey = found.bytes;
+    } catch (thrown) {
+      this.#fail(request, toPlatformError(thrown));
+      return false;
+    }
+    request.lane = this.#lanes[map.owners[request.bucket] as number];
+    if (request.lane !== undefined) return true;
+    this.#fail(request, NOT_READY);
+    return false;
+  }
+
+  #enqueue(request: DispatchedRequest): void {
+    request.phase = 'queued';
+    request.queuedAtMs = this.#clock.nowMs();
+    const lane = request.lane as GroupLane;
+    if (lane.queue.push(request)) lane.scanner.wake();
+    else
+      this.#fail(
+        request,
+        new PlatformError(
+          'QUEUE_FULL',
+          `the dispatcher's queue for group ${lane.groupId} is full; try again after Retry-After`,
+        ),
+      );
+  }
+
+  /** The scanner's turn: out to an app server of the group. */
+  handOn(lane: GroupLane, request: DispatchedRequest): HandedOn {
+    if (request.phase === 'done') {
+      lane.queue.release(request); // it expired or was cancelled while it waited
+      return 'done';
+    }
+    const peer = lane.pool.choose(request.peer);
+    const link = peer?.link;
+    if (peer === undefined || link === undefined) {
+      if (lane.reachable) return 'blocked';
+      lane.queue.release(request);
+      this.#fail(
+        request,
+        new PlatformError(
+          'NO_APP_SERVER',
+          `no app server of group ${lane.groupId} works right now; try again after Retry-After`,
+        ),
+      );
+      return 'done';
+    }
+    this.#release(request);
+    const nowMs = this.#clock.nowMs();
+    request.waitedMicros += Math.round((nowMs - request.queuedAtMs) * 1000);
+    request.sentAtMs = nowMs;
+    request.peer = peer;
+    request.link = link;
+    request.phase = 'sent';
+    request.streamId = link.openStream(request);
+    forwardRequest(link.writer, request.streamId, request, {
+      remainingMs: Math.max(1, Math.round(request.deadlineAtMs - nowMs)),
+      bucketMapEpoch: this.#bucketMap?.epoch ?? 0,
+      bucket: request.bucket,
+      attempt: request.attempt,
+      waitedMicros: request.waitedMicros,
+      accountKey: request.accountKey,
+    });
+    link.endStreamFrame();
+    return 'done';
+  }
+
+  onReply(request: DispatchedRequest, message: Buffer, start: number, end: number): void {
+    if (!replyIsWhole(message, start, end)) {
+      this.#back(request, true);
+      this.#fail(request, new PlatformError('LINK_FRAME_INVALID', 'the app server sent a reply that is cut short'));
+      return;
+    }
+    this.#back(request, statusOf(message, start) >= 500);
+    const here = (this.#clock.nowMs() - request.receivedAtMs) * 1000;
+    const dispatchMicros = Math.max(0, Math.round(here) - handlerMicrosOf(message, start));
+    this.#answer(request);
+    if (!request.origin.open) return;
+    forwardAnswer(request.origin.writer, request.originStreamId, { message, start, end }, dispatchMicros);
+    request.origin.endStreamFrame();
+  }
+
+  onError(request: DispatchedRequest, message: Buffer, start: number, end: number): void {
+    const wire = errorWireOf(message, start);
+    this.#back(request, PEER_FAILED.has(wire));
+    if (HOLD.has(wire) && this.#hold(request)) return;
+    if (ELSEWHERE.has(wire) && this.#retry(request)) return;
+    this.#answer(request);
+    if (!request.origin.open) return;
+    forwardAnswer(request.origin.writer, request.originStreamId, { message, start, end }, null);
+    request.origin.endStreamFrame();
+  }
+
+  onLost(request: DispatchedRequest, reason: PlatformError): void {
+    this.#back(request, true);
+    if (this.#retry(request)) return;
+    const detail = `the connection to app server ${request.peer?.id} was lost (${reason.code}) and the request could not be sent again in time`;
+    this.#fail(request, new PlatformError('LINK_LOST', detail));
+  }
+
+  /** An interface server no longer waits for one of its requests. */
+  onCancel(origin: Link, streamId: number): void {
+    const request = this.#byOrigin.get(origin)?.get(streamId);
+    if (request === undefined) return;
+    this.#recall(request, false);
+    this.#answer(request);
+  }
+
+  /** An interface server is gone: nobody waits for its requests any more. */
+  onOriginClosed(origin: Link): void {
+    for (const streamId of [...(this.#byOrigin.get(origin)?.keys() ?? [])]) this.onCancel(origin, streamId);
+    this.#byOrigin.delete(origin);
+  }
+
+  /** The request is back from its link: the queue may hand on another one. */
+  #back(request: DispatchedRequest, failed: boolean): void {
+    const lane = request.lane as GroupLane;
+    const elapsedMs = this.#clock.nowMs() - request.sentAtMs;
+    if (request.peer !== undefined) lane.pool.recordReply(request.peer, failed, elapsedMs);
+    request.link = undefined;
+    lane.queue.release(request);
+    lane.scanner.wake();
+  }
+
+  /** C2 @returns whether it was queued again */
+  #retry(request: DispatchedRequest): boolean {
+    if (request.attempt + 1 >= this.#attemptsMax || request.deadlineAtMs <= this.#clock.nowMs()) return false;
+    if (!request.origin.open || !this.#budget.take()) return false;
+    request.attempt++;
+    this.#metrics.retries.value++;
+    this.#enqueue(request);
+    return true;
+  }
+
+  #hold(request: DispatchedRequest): boolean {
+    if (!request.origin.open || !this.#holdGate.hold(request)) return false;
+    request.phase = 'held';
+    this.#metrics.held.value++;
+    return true;
+  }
+
+  /** Held long enough to ask again: the map may name another group by now. */
+  #resume(request: DispatchedRequest): void {
+    if (request.phase !== 'held') return;
+    const lane = this.#lanes[this.#bucketMap?.owners[request.bucket] ?? -1];
+    if (lane !== undefined) request.lane = lane;
+    request.peer = undefined;
+    this.#enqueue(request);
+  }
+
+  #onDeadline(request: DispatchedRequest): void {
+    const where =
+      request.phase === 'sent' ? `at app server ${request.peer?.id}` : `in the dispatcher (${request.phase})`;
+    this.#recall(request, this.#clock.nowMs() - request.sentAtMs >= DEADLINE_BLAME_MS);
+    this.#fail(request, new PlatformError('DEADLINE_EXCEEDED', `the time of the request was up ${where}`));
+  }
+
+  /** Nobody waits for it any more: tells the app server that works on it. @param failed the app server is to blame */
+  #recall(request: DispatchedRequest, failed: boolean): void {
+    this.#holdGate.forget(request);
+    const link = request.link;
+    if (request.phase !== 'sent' || link === undefined) return;
+    link.cancelStream(request.streamId);
+    this.#back(request, failed);
+  }
+
+  #fail(request: DispatchedRequest, error: PlatformError): void {
+    if (request.phase === 'done') return; // C1
+    this.#answer(request);
+    this.#metrics.failed(error.code);
+    if (!request.origin.open) return;
+    const group = request.lane?.groupId;
+    writeError(request.origin.writer, request.originStreamId, error, group === undefined ? {} : { group });
+    request.origin.endStreamFrame();
+  }
+
+  /** C1: from here on nothing more is sent for it. */
+  #answer(request: DispatchedRequest): void {
+    request.phase = 'done';
+    this.#release(request);
+    this.#deadlines.remove(request);
+    this.#byOrigin.get(request.origin)?.delete(request.originStreamId);
+    this.inFlight--;
+    this.#metrics.answered(this.#clock.nowMs() - request.receivedAtMs);
+  }
+
+  /** C3 */
+  #release(request: DispatchedRequest): void {
+    if (!request.unreleased) return;
+    request.unreleased = false;
+    request.origin.releaseReceived(request.queueBytes);
+  }
+
+  #streamsOf(origin: Link): Map<number, DispatchedRequest> {
+    let streams = this.#byOrigin.get(origin);
+    if (streams === undefined) {
+      streams = new Map();
+      this.#byOrigin.set(origin, streams);
+    }
+    return streams;
+  }
+
+  /** Takes no new requests; what is in flight is answered. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  get heldCount(): number {
+    return this.#holdGate.length;
+  }
+
+  close(): void {
+    this.#deadlines.close();
+    this.#holdGate.close();
+  }
+}
+
+const wires = (...codes: (keyof typeof ERROR_KINDS)[]): ReadonlySet<number> =>
+  new Set(codes.map((code) => ERROR_KINDS[code].wire));
+
+/** The app server asks to be asked again when the map or its view has changed. */
+const HOLD = wires('WRONG_GROUP', 'VIEW_CHANGING', 'BUCKET_MOVING');
+
+/** Refused unserved: another app server of the group may take it. */
+const ELSEWHERE = wires('DRAINING', 'NOT_READY', 'QUEUE_FULL', 'STORE_UNAVAILABLE');
+
+/** Errors that speak against the app server, not against the request. */
+const PEER_FAILED = wires('INTERNAL', 'HANDLER_FAILED', 'STORE_UNAVAILABLE', 'NOT_READY');
+
+const NOT_READY = new PlatformError('NOT_READY', 'this dispatcher has no bucket map yet; try again after Retry-After');
+const DRAINING = new PlatformError('DRAINING', 'this dispatcher is stopping');

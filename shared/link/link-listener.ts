@@ -1,0 +1,165 @@
+/** Accepts links: a WebSocket server of which each connection becomes a Link once its peer has greeted. */
+import { type Clock, systemClock } from '../clock.ts';
+import { LINK_GREETING_MAX, LINK_HELLO_TIMEOUT_MS, LINK_WINDOW_BYTES, REPLIES_HELD_BYTES_MAX } from '../constants.ts';
+import type { Logger } from '../log.ts';
+import { Tick } from '../queue/tick.ts';
+import { type Random, systemRandom } from '../random.ts';
+import { createWebApp, type ListeningSocket, listenExclusive, type WebApp, type WebSocketPeer } from '../web-server.ts';
+import { listenerGreeter } from './greeter.ts';
+import type { LinkIdentity, LinkRole } from './greeting.ts';
+import { Link, type LinkHandlers } from './link.ts';
+import type { LinkSettings } from './link-settings.ts';
+import { closeReason, LINK_PATH, type LinkTransport } from './link-transport.ts';
+
+export interface LinkListenerOptions {
+  /** host:port; port 0 lets the system choose. */
+  readonly address: string;
+  readonly identity: LinkIdentity;
+  readonly acceptRoles: readonly LinkRole[];
+  readonly settings: LinkSettings;
+  readonly handlers: LinkHandlers;
+  readonly log: Logger;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly tick?: Tick;
+}
+
+interface Connection {
+  link: Link | undefined;
+}
+
+export class LinkListener {
+  readonly #options: LinkListenerOptions;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #tick: Tick;
+  readonly #app: WebApp;
+  readonly #links = new Set<Link>();
+  #greetingCount = 0;
+  #socket: ListeningSocket | undefined;
+
+  constructor(options: LinkListenerOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom;
+    this.#tick = options.tick ?? new Tick(this.#clock);
+    this.#app = createWebApp();
+    this.#serve();
+  }
+
+  /** Open links. */
+  get links(): readonly Link[] {
+    return [...this.#links].filter((link) => link.open);
+  }
+
+  /** @returns host:port really bound @throws PlatformError PORT_TAKEN */
+  async listen(): Promise<string> {
+    this.#socket = await listenExclusive(this.#app, this.#options.address);
+    return this.#socket.address;
+  }
+
+  /** Tells every peer to send no new requests. */
+  announceDrain(): void {
+    for (const link of this.#links) link.announceDrain();
+  }
+
+  close(): void {
+    for (const link of [...this.#links]) link.close('LINK_CLOSED', 'this server is stopping');
+    this.#socket?.close();
+    this.#app.close();
+  }
+
+  #serve(): void {
+    const { frameBytesMax } = this.#options.settings;
+    this.#app.ws<Connection>(LINK_PATH, {
+      maxPayloadLength: frameBytesMax * 2,
+      maxBackpressure: LINK_WINDOW_BYTES + REPLIES_HELD_BYTES_MAX,
+      closeOnBackpressureLimit: true,
+      idleTimeout: 0, // the link's own PING tells a dead peer sooner
+      sendPingsAutomatically: false,
+      upgrade: (response, request, context) => {
+        if (this.#greetingCount >= LINK_GREETING_MAX) {
+          response.writeStatus('503 Service Unavailable').end('too many connections are greeting');
+          return;
+        }
+        const key = request.getHeader('sec-websocket-key');
+        const extensions = request.getHeader('sec-websocket-extensions');
+        response.upgrade<Connection>({ link: undefined }, key, '', extensions, context);
+      },
+      open: (webSocket) => this.#accept(webSocket),
+      message: (webSocket, message, isBinary) => {
+        // The server's buffer is gone after this call: the one copy a request's bytes take here.
+        const owned = Buffer.allocUnsafeSlow(isBinary ? message.byteLength : 0);
+        if (isBinary) owned.set(new Uint8Array(message));
+        webSocket.getUserData().link?.receive(owned);
+      },
+      close: (webSocket, code, reason) => {
+        const connection = webSocket.getUserData();
+        const link = connection.link;
+        connection.link = undefined;
+        if (link === undefined) return;
+        link.transportClosed(...closeReason(code, Buffer.from(reason).toString()));
+      },
+    });
+    this.#app.any('/*', (response) => {
+      response
+        .writeStatus('426 Upgrade Required')
+        .end('This port is for the servers of the cluster. HTTP goes to an interface server.');
+    });
+  }
+
+  #accept(webSocket: WebSocketPeer<Connection>): void {
+    const { identity, acceptRoles, settings, handlers, log } = this.#options;
+    const connection = webSocket.getUserData();
+    let greeting = true;
+    this.#greetingCount++;
+    const endGreeting = (): void => {
+      if (greeting) this.#greetingCount--;
+      greeting = false;
+    };
+    const link = new Link(
+      {
+        transport: transportOf(webSocket, connection),
+        greeter: listenerGreeter(identity, this.#random.bytes(16).toString('hex'), acceptRoles),
+        settings,
+        log,
+        clock: this.#clock,
+        tick: this.#tick,
+        handlers: {
+          ...handlers,
+          onOpen: (opened) => {
+            endGreeting();
+            handlers.onOpen?.(opened);
+          },
+          onClosed: (closed, reason) => {
+            if (greeting) log.warn({ code: reason.code, detail: reason.detail }, 'link refused');
+            endGreeting();
+            this.#links.delete(closed);
+            handlers.onClosed?.(closed, reason);
+          },
+        },
+      },
+      this.#clock.nowMs() + LINK_HELLO_TIMEOUT_MS,
+    );
+    connection.link = link;
+    this.#links.add(link);
+  }
+}
+
+/** uWebSockets.js throws when a closed socket is touched, so the connection forgets its link first. */
+function transportOf(webSocket: WebSocketPeer<Connection>, connection: Connection): LinkTransport {
+  return {
+    send: (bytes) => {
+      // 2 = dropped: the limit above was passed, and the socket closes itself (closeOnBackpressureLimit).
+      if (connection.link !== undefined) webSocket.send(bytes, true, false);
+    },
+    get bufferedBytes() {
+      return connection.link === undefined ? 0 : webSocket.getBufferedAmount();
+    },
+    close: (code, reason) => {
+      if (connection.link === undefined) return;
+      connection.link = undefined;
+      webSocket.end(code, reason);
+    },
+  };
+}

@@ -1,0 +1,400 @@
+/**
+ * One open connection between two servers: many requests at once, each on a stream of its own, both halves in one class.
+ *
+ * Client half: `openStream`, write a REQUEST into `writer`, `endStreamFrame`; the owner hears the reply, error or loss.
+ * Server half: `handlers.onRequest`; the answer is written into `writer` under the same stream id.
+ *
+ * K1: frames written in one turn of the event loop leave in one message (more when they pass BATCH_BYTES_MAX).
+ * K2: an owner hears exactly one of onReply, onError, onLost; none after cancelStream.
+ * K3: stream ids carry a generation, so that a late answer never reaches the slot's next owner.
+ * K4: bytes of requests and replies that the peer has not taken up stay under its window; a peer that overruns ours is cut off.
+ * K5: a process that was itself stopped does not take the silence of that time for its peer's.
+ */
+import type { Clock, TimerHandle } from '../clock.ts';
+import {
+  BATCH_BUFFER_BYTES,
+  BATCH_BYTES_MAX,
+  LINK_WINDOW_BYTES,
+  NOTICE_BYTES_MAX,
+  REPLIES_HELD_BYTES_MAX,
+} from '../constants.ts';
+import { ERROR_KINDS, type ErrorCode, PlatformError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { Tick } from '../queue/tick.ts';
+import { FRAME_HEAD_BYTES, FRAME_TYPE, FrameWriter } from './frame.ts';
+import { readFrames } from './frame-reader.ts';
+import type { Greeter } from './greeter.ts';
+import type { LinkPeer } from './greeting.ts';
+import type { LinkSettings } from './link-settings.ts';
+import { handlesStreams, type LinkEvent, type LinkState, nextLinkState } from './link-state.ts';
+import type { LinkTransport } from './link-transport.ts';
+import { ReceiveWindow } from './receive-window.ts';
+import { StreamTable } from './stream-table.ts';
+
+/** Who waits for the answer to a request (K2). */
+export interface StreamOwner {
+  onReply(message: Buffer, start: number, end: number): void;
+  onError(message: Buffer, start: number, end: number): void;
+  onLost(reason: PlatformError): void;
+}
+
+/** What a server says of itself in every PONG. */
+export interface LoadReport {
+  readonly queueDepth: number;
+  readonly inFlight: number;
+  readonly draining: boolean;
+}
+
+export interface LinkHandlers {
+  onOpen?(link: Link): void;
+  /** The frame is `message[start..end)`; the handler calls `releaseReceived` once it no longer waits in a queue. */
+  onRequest?(link: Link, streamId: number, message: Buffer, start: number, end: number): void;
+  onCancel?(link: Link, streamId: number): void;
+  onNotice?(link: Link, topic: string, value: unknown): void;
+  onPeerDraining?(link: Link): void;
+  /** The peer granted more bytes: a request may be writable again. */
+  onWindow?(link: Link): void;
+  onLoad?(link: Link, report: LoadReport): void;
+  onClosed?(link: Link, reason: PlatformError): void;
+  loadReport?(): LoadReport;
+}
+
+export interface LinkOptions {
+  readonly transport: LinkTransport;
+  readonly greeter: Greeter;
+  readonly settings: LinkSettings;
+  readonly handlers: LinkHandlers;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly tick: Tick;
+}
+
+export class Link {
+  readonly writer = new FrameWriter(BATCH_BUFFER_BYTES);
+  readonly #options: LinkOptions;
+  readonly #handlers: LinkHandlers;
+  readonly #transport: LinkTransport;
+  #state: LinkState;
+  #peer: LinkPeer | undefined;
+
+  readonly #streams = new StreamTable<StreamOwner>();
+  readonly #receiveWindow: ReceiveWindow;
+  #sendWindowBytes = 0;
+  readonly #heldReplies: Buffer[] = [];
+  #heldReplyBytes = 0;
+
+  #flushAsked = false;
+  #ticker: TimerHandle | undefined;
+  #lastTickAtMs: number;
+  #pingSequence = 0;
+  #pingSentAtMs = 0;
+  /** Time from a PING to its PONG, the newest. */
+  pongMs = 0;
+  peerLoad: LoadReport = { queueDepth: 0, inFlight: 0, draining: false };
+
+  readonly #flushNow = (): void => this.flush();
+  readonly #goOn = (): boolean => this.#state.kind !== 'closed';
+  readonly #onFrame = (type: number, message: Buffer, start: number, end: number): void =>
+    this.#handleFrame(type, message, start, end);
+
+  constructor(options: LinkOptions, giveUpAtMs: number) {
+    this.#options = options;
+    this.#handlers = options.handlers;
+    this.#receiveWindow = new ReceiveWindow(options.settings.frameBytesMax);
+    this.#transport = options.transport;
+    this.#state = { kind: 'greeting', giveUpAtMs };
+    this.#lastTickAtMs = options.clock.nowMs();
+    this.#ticker = options.clock.every(options.settings.pingEveryMs, () => this.#onTick());
+    options.greeter.begin(this.writer);
+    this.#askFlush();
+  }
+
+  get state(): LinkState {
+    return this.#state;
+  }
+
+  get open(): boolean {
+    return handlesStreams(this.#state);
+  }
+
+  /** Known once the link is open. */
+  get peer(): LinkPeer {
+    if (this.#peer === undefined) throw new PlatformError('LINK_HELLO_EXPECTED', 'the peer has not greeted yet');
+    return this.#peer;
+  }
+
+  get lastHeardAtMs(): number {
+    return this.#state.kind === 'open' || this.#state.kind === 'draining' ? this.#state.lastHeardAtMs : 0;
+  }
+
+  /** Requests sent and not yet answered. */
+  get inFlight(): number {
+    return this.#streams.size;
+  }
+
+  /** Whether a request may be sent now: open, the peer not draining, window and streams left. */
+  get writable(): boolean {
+    return this.#state.kind === 'open' && this.#sendWindowBytes > 0 && !this.#streams.full;
+  }
+
+  /** Takes a stream for one request. Only while `writable`. */
+  openStream(owner: StreamOwner): number {
+    return this.#streams.open(owner); // K3
+  }
+
+  /** Ends the REQUEST, REPLY or ERROR that was being written, and counts it against the peer's window (K4). */
+  endStreamFrame(): void {
+    const frameBytes = this.writer.endFrame();
+    if (this.#sendWindowBytes <= 0) {
+      this.#holdReply(frameBytes);
+      return;
+    }
+    this.#sendWindowBytes -= frameBytes;
+    if (this.writer.at >= BATCH_BYTES_MAX) this.flush();
+    else this.#askFlush();
+  }
+
+  /** The owner no longer waits: it hears nothing more (K2), and the peer is told to drop the work if it can. */
+  cancelStream(streamId: number): void {
+    if (this.#streams.take(streamId) === undefined || this.#state.kind === 'closed') return;
+    this.#writeBare(FRAME_TYPE.CANCEL, streamId, 0);
+  }
+
+  /** The receiver of a request has taken it out of its queue: the peer may send as many bytes more (K4). */
+  releaseReceived(frameBytes: number): void {
+    const grantedBytes = this.#receiveWindow.released(frameBytes);
+    if (grantedBytes > 0 && this.open) this.#writeBare(FRAME_TYPE.WINDOW, 0, grantedBytes);
+  }
+
+  /** Tells the peer that this server takes no new requests; those in flight are answered. */
+  announceDrain(): void {
+    if (this.open) this.#writeBare(FRAME_TYPE.DRAIN, 0, 0);
+  }
+
+  /**
+   * Sends a NOTICE.
+   * @param topic 1..255 ASCII characters
+   * @param value JSON, at most NOTICE_BYTES_MAX bytes of it
+   * @returns false when the link is not open or the value is too large
+   */
+  notify(topic: string, value: unknown): boolean {
+    if (!this.open) return false;
+    const json = JSON.stringify(value);
+    const jsonBytes = Buffer.byteLength(json);
+    if (jsonBytes > NOTICE_BYTES_MAX) {
+      this.#options.log.error({ topic, jsonBytes, jsonBytesMax: NOTICE_BYTES_MAX }, 'notice too large, not sent');
+      return false;
+    }
+    const writer = this.writer;
+    writer.reserve(FRAME_HEAD_BYTES + topic.length + jsonBytes);
+    writer.beginFrame(FRAME_TYPE.NOTICE, 0, topic.length, 0, 0);
+    writer.at += writer.buffer.write(topic, writer.at, 'latin1');
+    writer.at += writer.buffer.write(json, writer.at, 'utf8');
+    writer.endFrame();
+    this.#askFlush();
+    return true;
+  }
+
+  /** Sends what has been written (K1). Called by the tick; callers rarely need it. */
+  flush(): void {
+    this.#flushAsked = false;
+    if (this.writer.at === 0) return;
+    if (this.#state.kind !== 'closed') this.#transport.send(this.writer.packed());
+    this.writer.clear();
+  }
+
+  /** Closes with a typed reason that both sides log. */
+  close(code: ErrorCode, detail: string): void {
+    this.#apply({ kind: 'fault', code, detail });
+  }
+
+  /** For the transport: bytes of one message. The buffer belongs to the link from here on. */
+  receive(message: Buffer): void {
+    if (this.#state.kind === 'closed') return;
+    this.#apply({ kind: 'heard', nowMs: this.#options.clock.nowMs() });
+    const fault = readFrames(message, this.#options.settings.frameBytesMax, this.#onFrame, this.#goOn);
+    if (fault !== undefined) this.close(fault.code, fault.detail);
+  }
+
+  /** For the transport: the connection is gone. */
+  transportClosed(code: ErrorCode, detail: string): void {
+    this.#apply({ kind: 'transport-closed', code, detail });
+  }
+
+  #handleFrame(type: number, message: Buffer, start: number, end: number): void {
+    if (!this.open) {
+      this.#greet(type, message, start, end);
+      return;
+    }
+    switch (type) {
+      case FRAME_TYPE.REQUEST:
+        return this.#onRequestFrame(message, start, end);
+      case FRAME_TYPE.REPLY:
+        return this.#onAnswer(message, start, end, false);
+      case FRAME_TYPE.ERROR:
+        return this.#onAnswer(message, start, end, true);
+      case FRAME_TYPE.CANCEL:
+        return this.#handlers.onCancel?.(this, message.readUInt32LE(start + 8));
+      case FRAME_TYPE.WINDOW:
+        this.#sendWindowBytes += message.readUInt32LE(start + 12);
+        this.#sendHeldReplies();
+        return this.#handlers.onWindow?.(this);
+      case FRAME_TYPE.PING:
+        return this.#writePong(message.readUInt32LE(start + 12));
+      case FRAME_TYPE.PONG:
+        return this.#onPong(message, start, end);
+      case FRAME_TYPE.DRAIN:
+        this.#apply({ kind: 'peer-drains' });
+        return this.#handlers.onPeerDraining?.(this);
+      case FRAME_TYPE.NOTICE:
+        return this.#onNoticeFrame(message, start, end);
+      default:
+        this.close('LINK_FRAME_INVALID', `expected no greeting on an open link, got frame type ${type}`);
+    }
+  }
+
+  #greet(type: number, message: Buffer, start: number, end: number): void {
+    const outcome = this.#options.greeter.onFrame(type, message, start, end, this.writer);
+    this.#askFlush();
+    if (outcome === undefined) return;
+    if ('code' in outcome) return this.close(outcome.code, outcome.detail);
+    this.#peer = outcome.peer;
+    this.#sendWindowBytes = outcome.windowBytes;
+    this.#apply({ kind: 'greeted', nowMs: this.#options.clock.nowMs() });
+    this.#handlers.onOpen?.(this);
+  }
+
+  #onRequestFrame(message: Buffer, start: number, end: number): void {
+    const onRequest = this.#handlers.onRequest;
+    if (onRequest === undefined) return this.close('LINK_ROLE_REFUSED', 'requests are not served on this link');
+    if (!this.#countReceived(end - start)) return;
+    onRequest.call(this.#handlers, this, message.readUInt32LE(start + 8), message, start, end);
+  }
+
+  #onAnswer(message: Buffer, start: number, end: number, isError: boolean): void {
+    if (!this.#countReceived(end - start)) return;
+    this.releaseReceived(end - start);
+    const owner = this.#streams.take(message.readUInt32LE(start + 8));
+    if (owner === undefined) return; // K2: cancelled meanwhile
+    if (isError) owner.onError(message, start, end);
+    else owner.onReply(message, start, end);
+  }
+
+  #onNoticeFrame(message: Buffer, start: number, end: number): void {
+    const jsonAt = start + FRAME_HEAD_BYTES + message.readUInt16LE(start + 6);
+    if (jsonAt > end) return this.close('LINK_FRAME_INVALID', 'expected a topic inside its NOTICE, got a longer one');
+    const topic = message.toString('latin1', start + FRAME_HEAD_BYTES, jsonAt);
+    let value: unknown;
+    try {
+      value = JSON.parse(message.toString('utf8', jsonAt, end));
+    } catch {
+      return this.close('LINK_FRAME_INVALID', `expected JSON in a NOTICE about "${topic.slice(0, 32)}"`);
+    }
+    this.#handlers.onNotice?.(this, topic, value);
+  }
+
+  /** K4 @returns false when the peer overran the window and the link is closed */
+  #countReceived(frameBytes: number): boolean {
+    if (this.#receiveWindow.received(frameBytes)) return true;
+    const { unreleasedBytes } = this.#receiveWindow;
+    this.close(
+      'LINK_WINDOW_OVERRUN',
+      `expected at most ${LINK_WINDOW_BYTES} bytes not taken up, got ${unreleasedBytes}`,
+    );
+    return false;
+  }
+
+  #holdReply(frameBytes: number): void {
+    const frameAt = this.writer.at - frameBytes;
+    this.#heldReplies.push(Buffer.from(this.writer.buffer.subarray(frameAt, this.writer.at)));
+    this.writer.abandonFrame();
+    this.#heldReplyBytes += frameBytes;
+    if (this.#heldReplyBytes <= REPLIES_HELD_BYTES_MAX) return;
+    this.close('LINK_BACKPRESSURE', `the peer does not take its replies up: ${this.#heldReplyBytes} bytes wait`);
+  }
+
+  #sendHeldReplies(): void {
+    while (this.#sendWindowBytes > 0) {
+      const frame = this.#heldReplies.shift();
+      if (frame === undefined) return;
+      this.#heldReplyBytes -= frame.length;
+      this.#sendWindowBytes -= frame.length;
+      this.writer.reserve(frame.length);
+      this.writer.at += frame.copy(this.writer.buffer, this.writer.at);
+      this.#askFlush();
+    }
+  }
+
+  #onTick(): void {
+    const nowMs = this.#options.clock.nowMs();
+    const { pingEveryMs, pongDeadMs } = this.#options.settings;
+    const stalled = nowMs - this.#lastTickAtMs > pingEveryMs * 2;
+    this.#lastTickAtMs = nowMs;
+    if (stalled) this.#apply({ kind: 'heard', nowMs }); // K5
+    this.#apply({ kind: 'tick', nowMs, pongDeadMs });
+    if (!this.open) return;
+    this.#pingSentAtMs = nowMs;
+    this.#pingSequence = (this.#pingSequence + 1) >>> 0;
+    this.#writeBare(FRAME_TYPE.PING, 0, this.#pingSequence);
+  }
+
+  #writePong(sequence: number): void {
+    const report = this.#handlers.loadReport?.() ?? { queueDepth: 0, inFlight: 0, draining: false };
+    const writer = this.writer;
+    writer.reserve(FRAME_HEAD_BYTES + 8);
+    writer.beginFrame(FRAME_TYPE.PONG, report.draining ? 1 : 0, 0, 0, sequence);
+    writer.view.setUint32(writer.at, report.queueDepth, true);
+    writer.view.setUint32(writer.at + 4, report.inFlight, true);
+    writer.at += 8;
+    writer.endFrame();
+    this.#askFlush();
+  }
+
+  #onPong(message: Buffer, start: number, end: number): void {
+    if (end - start < FRAME_HEAD_BYTES + 8) return this.close('LINK_FRAME_INVALID', 'expected a load report in PONG');
+    if (message.readUInt32LE(start + 12) === this.#pingSequence) {
+      this.pongMs = this.#options.clock.nowMs() - this.#pingSentAtMs;
+    }
+    const at = start + FRAME_HEAD_BYTES;
+    this.peerLoad = {
+      queueDepth: message.readUInt32LE(at),
+      inFlight: message.readUInt32LE(at + 4),
+      draining: message[start + 5] === 1,
+    };
+    this.#handlers.onLoad?.(this, this.peerLoad);
+  }
+
+  #writeBare(type: number, streamId: number, amount: number): void {
+    this.writer.reserve(FRAME_HEAD_BYTES);
+    this.writer.beginFrame(type, 0, 0, streamId, amount);
+    this.writer.endFrame();
+    this.#askFlush();
+  }
+
+  #askFlush(): void {
+    if (this.#flushAsked) return;
+    this.#flushAsked = true;
+    this.#options.tick.flush(this.#flushNow);
+  }
+
+  #apply(event: LinkEvent): void {
+    const before = this.#state;
+    this.#state = nextLinkState(before, event);
+    if (this.#state.kind === 'closed' && before.kind !== 'closed')
+      this.#finish(this.#state, event.kind === 'transport-closed');
+  }
+
+  #finish(closed: LinkState & { kind: 'closed' }, transportGone: boolean): void {
+    this.#ticker?.cancel();
+    this.#ticker = undefined;
+    if (!transportGone) {
+      if (this.writer.at > 0) this.#transport.send(this.writer.packed());
+      this.#transport.close(4000 + ERROR_KINDS[closed.code].wire, closed.detail.slice(0, 120));
+    }
+    this.writer.clear();
+    this.#heldReplies.length = 0;
+    const reason = new PlatformError(closed.code, closed.detail);
+    for (const owner of this.#streams.takeAll()) owner.onLost(reason); // K2
+    this.#handlers.onClosed?.(this, reason);
+  }
+}

@@ -1,0 +1,98 @@
+/** Runs handlers in a test the way app-pipeline.ts does: a request in, one outcome out. */
+import assert from 'node:assert/strict';
+import { HandlerRegistry } from '../../app-server/handler-registry.ts';
+import {
+  type HandlerReply,
+  HandlerRunner,
+  type IncomingRequest,
+  type StoreDoor,
+} from '../../app-server/handler-runner.ts';
+import type { ServiceDefinition } from '../../app-server/sdk/service-definition.ts';
+import { type Clock, systemClock } from '../../shared/clock.ts';
+import type { PlatformError } from '../../shared/errors.ts';
+import { type Logger, silentLogger } from '../../shared/log.ts';
+
+export interface Answer {
+  readonly reply?: HandlerReply;
+  readonly error?: PlatformError;
+}
+
+export const noStore: StoreDoor = {
+  read: () => Promise.reject(new Error('this test has no store')),
+  write: () => Promise.reject(new Error('this test has no store')),
+};
+
+export interface HandlerBenchOptions {
+  readonly store?: StoreDoor;
+  readonly clock?: Clock;
+  readonly log?: Logger;
+  readonly replyBytesMax?: number;
+}
+
+export type RequestFields = Partial<Omit<IncomingRequest, 'body'>> & { body?: unknown; timeoutMs?: number };
+
+export class HandlerBench {
+  readonly runner: HandlerRunner;
+  readonly #clock: Clock;
+  #requests = 0;
+
+  constructor(services: readonly ServiceDefinition[], options: HandlerBenchOptions = {}) {
+    this.#clock = options.clock ?? systemClock;
+    this.runner = new HandlerRunner({
+      registry: new HandlerRegistry(services),
+      store: options.store ?? noStore,
+      log: options.log ?? silentLogger,
+      limits: { replyBytesMax: options.replyBytesMax ?? 1024 * 1024 },
+      clock: this.#clock,
+    });
+  }
+
+  /** @param fields a body of text or bytes goes as it is, anything else as JSON with its content type */
+  request(method: string, target: string, fields: RequestFields = {}): IncomingRequest {
+    const { body, timeoutMs = 5000, headerBlock = '', ...rest } = fields;
+    this.#requests += 1;
+    const plain = body === undefined || typeof body === 'string' || body instanceof Uint8Array;
+    const bytes = body instanceof Uint8Array ? body : Buffer.from(plain ? (body ?? '') : JSON.stringify(body));
+    return {
+      requestId: `request-${this.#requests}`,
+      account: /^\/[^/]+\/([^/?]+)/.exec(target)?.[1] ?? 'alice',
+      bucket: 7,
+      method,
+      target,
+      headerBlock: plain ? headerBlock : `${headerBlock}content-type:application/json\n`,
+      body: bytes,
+      deadlineAtMs: this.#clock.nowMs() + timeoutMs,
+      traceparent: '',
+      dbMicros: 0,
+      onCancel: null,
+      ...rest,
+    };
+  }
+
+  /** Resolves with the one outcome; a second one fails the test. */
+  answer(request: IncomingRequest): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      let calls = 0;
+      const once = (answer: Answer): void => {
+        calls += 1;
+        if (calls > 1) reject(new Error(`outcome called ${calls} times`));
+        resolve(answer);
+      };
+      this.runner.run(request, { reply: (reply) => once({ reply }), fail: (error) => once({ error }) });
+    });
+  }
+
+  ask(method: string, target: string, fields?: RequestFields): Promise<Answer> {
+    return this.answer(this.request(method, target, fields));
+  }
+
+  /** Status and parsed JSON of a reply; of an error its status, code and detail. */
+  async json(method: string, target: string, fields?: RequestFields): Promise<{ status: number; value: unknown }> {
+    const { reply, error } = await this.ask(method, target, fields);
+    if (error !== undefined) {
+      return { status: error.status, value: { code: error.code, problem: error.problem, detail: error.detail } };
+    }
+    assert.ok(reply !== undefined);
+    return { status: reply.status, value: reply.body.length === 0 ? undefined : JSON.parse(String(reply.body)) };
+  }
+}
