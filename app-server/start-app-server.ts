@@ -14,6 +14,7 @@ import { AppMetrics } from './app-metrics.ts';
 import { AppPipeline } from './app-pipeline.ts';
 import { HandlerRegistry } from './handler-registry.ts';
 import { HandlerRunner } from './handler-runner.ts';
+import { RejectionGuard } from './rejection-guard.ts';
 import { loadServices } from './service-loader.ts';
 
 export const startAppServer: StartServer = async (options) => {
@@ -23,6 +24,7 @@ export const startAppServer: StartServer = async (options) => {
   if (group === undefined || address === undefined) {
     throw new PlatformError('CONFIG_INVALID', `expected an app server "${serverId}" in the config`);
   }
+  const rejections = new RejectionGuard(log);
   const registry = new HandlerRegistry(await loadServices(config.services, rootFolder));
   const store = await ReplicatedStore.open({
     groupId: group.id,
@@ -71,6 +73,11 @@ export const startAppServer: StartServer = async (options) => {
     return { ready: reasons.length === 0, reasons };
   };
   exportGauges(metrics, pipeline, store);
+  metrics.gauge(
+    'trunkline_handler_rejections',
+    'Promises that failed and that no handler awaited, since the start',
+    () => rejections.count,
+  );
   const member = await joinCluster({
     server: options,
     tier: 'app',
@@ -104,6 +111,7 @@ export const startAppServer: StartServer = async (options) => {
       member.close();
       runner.close();
       await store.close();
+      rejections.close();
     },
   };
 };

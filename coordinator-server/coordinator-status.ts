@@ -1,11 +1,14 @@
 /** What the coordinator's `/-/status` says. Pure. */
 import { clusterServers } from '../shared/cluster-servers.ts';
 import type { PublishedState } from '../shared/published-state.ts';
+import { VERSION } from '../shared/version.ts';
 import type { Refusal } from './coordinator-pipeline.ts';
 import type { Member } from './membership-state.ts';
 
 export interface CoordinatorFacts {
   readonly serverId: string;
+  readonly pid: number;
+  readonly startedAtMs: number;
   readonly configFile: string;
   readonly state: PublishedState | undefined;
   readonly publishedAtWallMs: number;
@@ -20,8 +23,11 @@ export interface CoordinatorFacts {
 export function coordinatorStatus(facts: CoordinatorFacts): unknown {
   const { state, refusal } = facts;
   return {
-    serverId: facts.serverId,
+    server: facts.serverId,
     tier: 'coordinator',
+    version: VERSION,
+    pid: facts.pid,
+    uptimeMs: Math.round(facts.nowMs - facts.startedAtMs),
     published: {
       epoch: state?.epoch ?? 0,
       bucketMapEpoch: state?.bucketMap.epoch ?? 0,

@@ -1,5 +1,5 @@
 /** Puts a coordinator together and starts it. The way of what reaches it is in coordinator-pipeline.ts. */
-import { join } from 'node:path';
+import path from 'node:path';
 import { z } from 'zod';
 import { startAdminServer } from '../shared/admin-server.ts';
 import { systemClock } from '../shared/clock.ts';
@@ -43,7 +43,7 @@ export const startCoordinatorServer: StartServer = async (options) => {
   if (server === undefined) {
     throw new PlatformError('USAGE', `Expected the id of a coordinator of ${options.configFile}, got ${serverId}.`);
   }
-  const stateFile = join(options.rootFolder, config.dataFolder, serverId, 'published-state.json');
+  const stateFile = path.resolve(options.rootFolder, config.dataFolder, serverId, 'published-state.json');
   const publisher = new StatePublisher({
     file: new PublishedStateFile(stateFile, parsePublication),
     log,
@@ -63,6 +63,7 @@ async function serve(
 ): Promise<RunningServer> {
   const { config, serverId, log, token, configFile } = options;
   const clock = systemClock;
+  const startedAtMs = clock.nowMs();
   const listener = new LinkListener({
     address: addresses.listen,
     identity: {
@@ -100,6 +101,8 @@ async function serve(
     status: () =>
       coordinatorStatus({
         serverId,
+        pid: process.pid,
+        startedAtMs,
         configFile,
         state: publisher.state,
         publishedAtWallMs: publisher.publishedAtWallMs,

@@ -169,6 +169,7 @@ async function answer(calls: readonly WorkerCall[]): Promise<void> {
     } catch (thrown) {
       const { code, detail } = toPlatformError(thrown, 'INTERNAL');
       failure = { code, detail, lost: side.lost };
+      result = undefined;
     }
     if (id !== 0) replies.push([id, failure, result]);
   }

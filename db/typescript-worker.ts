@@ -8,10 +8,10 @@ import { readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 
-/** Runs in the worker before anything else, as CommonJS: hands Node the prepared sources instead of the files. */
+/** Runs in the worker before anything else, as whatever module kind: hands Node the prepared sources for the files. */
 const BOOT = `
-const { registerHooks } = require('node:module');
-const { workerData } = require('node:worker_threads');
+const { registerHooks } = process.getBuiltinModule('node:module');
+const { workerData } = process.getBuiltinModule('node:worker_threads');
 registerHooks({
   load(url, context, nextLoad) {
     const source = workerData.sources.get(url);

@@ -83,11 +83,8 @@ export class InterfacePipeline implements ExchangeListener {
   /** Acts on what the coordinator published. */
   applyState(state: PublishedState): void {
     const { config, routes } = state;
-    this.#config = config;
-    this.#admitter.configure(config.limits);
-    this.queue.configure(config.queues);
-    this.#budget.ratio = config.retries.budgetRatio;
     const classNames = Object.keys(config.queues);
+    // First what can fail: a state that is refused must leave nothing half changed.
     this.#routes = RouteTable.build(
       routes.map((entry) => ({
         method: entry.method,
@@ -95,6 +92,10 @@ export class InterfacePipeline implements ExchangeListener {
         value: { entry, classIndex: Math.max(0, classNames.indexOf(entry.requestClass)) },
       })),
     );
+    this.#config = config;
+    this.#admitter.configure(config.limits);
+    this.queue.configure(config.queues);
+    this.#budget.ratio = config.retries.budgetRatio;
     this.scanner.wake();
   }
 

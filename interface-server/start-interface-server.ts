@@ -57,13 +57,12 @@ export const startInterfaceServer: StartServer = async (options) => {
   const app = createWebApp();
   servePlatformRoutes(app, { serverId, ready });
   app.any('/*', (response, request) => pipeline.accept(response, request));
-  const socket = await listenExclusive(app, address.listen);
   const member = await joinCluster({
     server: options,
     tier: 'interface',
     incarnation,
     metrics,
-    listen: socket.address,
+    listen: address.listen,
     admin: address.admin,
     onState: (published) => {
       state = published;
@@ -77,6 +76,8 @@ export const startInterfaceServer: StartServer = async (options) => {
     ready,
     status: () => ({ inFlight: pipeline.inFlight, queues: pipeline.queue.depths(), dispatchers: pool.status() }),
   });
+  await drained(systemClock, () => (ready().ready ? 0 : 1), FIRST_READY_MS_MAX);
+  const socket = await listenExclusive(app, address.listen);
   return {
     serverId,
     tier: 'interface',
@@ -93,6 +94,9 @@ export const startInterfaceServer: StartServer = async (options) => {
     },
   };
 };
+
+/** An interface server that starts waits this long to be ready, so that it takes no request it cannot place. */
+const FIRST_READY_MS_MAX = 1_000;
 
 function exportGauges(metrics: Metrics, pipeline: InterfacePipeline, pool: PeerPool): void {
   metrics.gauge('trunkline_requests_in_flight', 'Requests taken and not yet answered', () => pipeline.inFlight);

@@ -185,7 +185,7 @@ class AdminReply {
   }
 
   answerWith(answer: Promise<Answer>): void {
-    answer.catch(problem).then((settled) => this.#write(settled));
+    void answer.catch(problem).then((settled) => this.#write(settled));
   }
 
   #write(answer: Answer): void {

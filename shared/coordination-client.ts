@@ -105,6 +105,7 @@ export class CoordinationClient {
     if (this.#closed) return;
     this.#closed = true;
     this.#renewal?.cancel();
+    void this.#file.close();
     for (const dialer of this.#dialers) {
       dialer.link?.notify(TOPIC.leave, {});
       dialer.close();
@@ -204,12 +205,13 @@ export class CoordinationClient {
   }
 
   async #saveAll(): Promise<void> {
-    while (this.#unsaved !== undefined) {
+    while (this.#unsaved !== undefined && !this.#closed) {
       const state = this.#unsaved;
       this.#unsaved = undefined;
       try {
         await this.#file.write(state);
       } catch (err) {
+        if (this.#closed) return; // the folder may be gone with the server
         this.#log.error({ err, epoch: state.epoch }, 'published state not kept on disk; the next one is tried again');
       }
     }

@@ -35,7 +35,8 @@ export function createLogger(options: LoggerOptions = {}): Logger {
     formatters: { level: (label) => ({ level: label }) },
     serializers: { err: stdSerializers.err },
   };
-  return options.file === undefined ? pino(settings) : pino(settings, destination({ dest: options.file }));
+  // Each line is written before the call returns: the last words of a process that exits must not be lost.
+  return pino(settings, destination({ dest: options.file ?? process.stdout.fd, sync: true }));
 }
 
 /** For tests and for parts that are handed no logger. */

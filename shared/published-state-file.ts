@@ -33,6 +33,7 @@ export class PublishedStateFile<T> {
   readonly file: string;
   readonly #parse: (value: unknown) => T;
   #writing: Promise<void> = Promise.resolve();
+  #closed = false;
 
   /** @param parse throws when the content has another shape */
   constructor(file: string, parse: (value: unknown) => T) {
@@ -58,6 +59,12 @@ export class PublishedStateFile<T> {
     const written = this.#writing.then(() => this.#writeOnce(value));
     this.#writing = written.catch(() => undefined);
     return written;
+  }
+
+  /** No write begins after this; resolves when the one under way has ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#writing;
   }
 
   #readGeneration(file: string): Generation<T> {
@@ -96,6 +103,7 @@ export class PublishedStateFile<T> {
   }
 
   async #writeOnce(value: T): Promise<void> {
+    if (this.#closed) return;
     const folder = dirname(this.file);
     const content = Buffer.from(JSON.stringify(value));
     const head = { format: FORMAT, version: FORMAT_VERSION, checksum: checksumOf(FORMAT_VERSION, content) };

@@ -54,7 +54,8 @@ export async function runServerProcess(tier: Tier, start: StartServer): Promise<
     process.exit(EXIT_CODES.crashed); // M3
   };
   process.on('uncaughtException', onFatal);
-  process.on('unhandledRejection', onFatal);
+  // An app server runs code of others: what its handlers forgot to await is logged (app-server/rejection-guard.ts).
+  if (tier !== 'app') process.on('unhandledRejection', onFatal);
   const life = new ServerLife();
   life.watchSignals();
   try {

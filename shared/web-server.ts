@@ -1,8 +1,16 @@
 /** Door to uWebSockets.js: HTTP and WebSocket servers. */
 
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket, WebSocket } from 'uWebSockets.js';
-import uws from 'uWebSockets.js';
+import { createRequire } from 'node:module';
 import { PlatformError } from './errors.ts';
+
+/**
+ * Request line and headers that uWebSockets.js takes, in bytes: more than any config allows (64 KiB of headers, 16 KiB
+ * of path and query), so that it is our own limits that refuse, in words. It reads this when it is loaded, so it is
+ * loaded here and not by an import, which would come first.
+ */
+process.env.UWS_HTTP_MAX_HEADERS_SIZE = String(96 * 1024);
+const uws = createRequire(import.meta.url)('uWebSockets.js') as typeof import('uWebSockets.js');
 
 export type WebApp = TemplatedApp;
 export type WebRequest = HttpRequest;

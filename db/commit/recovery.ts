@@ -29,8 +29,8 @@ export async function finishInDoubt(leader: Replica, follower: Replica, clock: C
     }
     if (waitingFor.size === 0) break;
     await clock.sleep(OWNER_POLL_MS);
-    const stillThere = new Set(await follower.inDoubt());
-    waitingFor = waitingFor.intersection(stillThere); // those that came later are not left over from a crash
+    const present = await follower.inDoubt();
+    waitingFor = new Set(present.filter((xid) => waitingFor.has(xid))); // later ones are not left over from a crash
   }
   return finished;
 }

@@ -37,16 +37,20 @@ export async function routeLines(
     failure = error;
     wake();
   };
-  // Stays: a write that is still under way may fail after the end, and nobody else listens.
   output.on('error', onError).on('drain', onRoom);
   for await (const block of input) {
     const isRoomLeft = output.write(reader.take(block as Buffer));
     if (!isRoomLeft && failure === undefined) await new Promise<void>((resolve) => (wake = resolve)); // N1
     if (failure !== undefined) break;
   }
-  if (failure === undefined) output.write(reader.end());
+  // The last write ends after all others: whatever fails has failed by then.
+  if (failure === undefined) failure = await written(output, reader.end());
   if (failure !== undefined && failure.code !== 'EPIPE') throw failure;
   return reader.problems;
+}
+
+function written(output: Writable, text: string): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((resolve) => output.write(text, (error) => resolve(error ?? undefined)));
 }
 
 class KeyLines {

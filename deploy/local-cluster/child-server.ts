@@ -13,7 +13,7 @@ export interface ChildExit {
 }
 
 export interface ChildServerOptions {
-  readonly mainFile: string;
+  /** Of Node: the file to run, then what it is told. */
   readonly args: readonly string[];
   /** Open for appending; gets what the process prints. */
   readonly logFd: number;
@@ -32,7 +32,7 @@ export class ChildServer {
 
   constructor(options: ChildServerOptions) {
     this.#options = options;
-    const nodeArgs = ['--disable-warning=ExperimentalWarning', options.mainFile, ...options.args];
+    const nodeArgs = ['--disable-warning=ExperimentalWarning', ...options.args];
     const stdio: ('ignore' | 'ipc' | number)[] = ['ignore', options.logFd, options.logFd, 'ipc'];
     this.#process = spawn(process.execPath, nodeArgs, { stdio });
     this.#process.on('message', (message) => this.#onMessage(message as ServerMessage));

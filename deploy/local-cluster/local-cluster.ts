@@ -3,7 +3,7 @@
  * What is done about a server's death is decided in supervisor-state.ts; this file performs it.
  *
  * L1: one cluster at a time on a data folder (data-folder-lock.ts).
- * L2: no child outlives this process for long: each holds an IPC channel and stops when that closes.
+ * L2: no child outlives this process for long: each holds an IPC channel and stops when that closes (server-main.ts).
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -39,8 +39,8 @@ export interface LocalClusterOptions {
   readonly logLevel?: LogLevel;
   /** Told, one line each, what happens to the servers. */
   readonly say?: (line: string) => void;
-  /** Stand-ins in tests. Default: `<tier>/main.ts`. */
-  readonly mainFileOf?: (tier: Tier) => string;
+  /** What Node runs for a server of a tier: a file, and arguments before the usual ones. Default: `<tier>/main.ts`. */
+  readonly programOf?: (tier: Tier) => readonly string[];
   readonly clock?: Clock;
 }
 
@@ -215,12 +215,12 @@ export class LocalCluster {
     const server = this.#servers.get(serverId);
     const log = this.#logs.get(serverId);
     if (server === undefined || log === undefined) return;
-    const { configFile, rootFolder, logLevel, mainFileOf } = this.#options;
-    const mainFile = mainFileOf?.(server.tier) ?? path.join(CHECKOUT, TIER_FOLDERS[server.tier], 'main.ts');
-    const args = ['--config', configFile, '--id', serverId, '--root', rootFolder];
+    const { configFile, rootFolder, logLevel, programOf } = this.#options;
+    const program = programOf?.(server.tier) ?? [path.join(CHECKOUT, TIER_FOLDERS[server.tier], 'main.ts')];
+    const args = [...program, '--config', configFile, '--id', serverId, '--root', rootFolder];
     if (logLevel !== undefined) args.push('--log-level', logLevel);
+    // L2: ChildServer opens the channel.
     const child = new ChildServer({
-      mainFile,
       args,
       logFd: log.fd,
       onListening: () => this.#take({ kind: 'listening', serverId }),

@@ -39,14 +39,16 @@ export function ensureSecretFile(source: SecretSource, rootFolder: string, rando
   try {
     mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(aside, `${random.bytes(SECRET_BYTES).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
-    linkSync(aside, file); // X2
+    try {
+      linkSync(aside, file); // X2
+    } finally {
+      rmSync(aside);
+    }
   } catch (error) {
     // Somebody else was faster: theirs is the secret.
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return;
+    if (existsSync(file)) return;
     const message = `expected to create the secret file ${source.file}: ${(error as Error).message}`;
     throw new PlatformError('CONFIG_INVALID', message, { cause: error });
-  } finally {
-    rmSync(aside, { force: true });
   }
 }
 

@@ -103,7 +103,7 @@ class MethodTree<T> {
       maxParamLength: PARAM_LENGTH_MAX,
       querystringParser: () => NONE,
       defaultRoute: () => NONE,
-      onBadUrl: () => MALFORMED,
+      onBadUrl: () => MALFORMED, // R3
     });
     this.#router = router as Lookup<T>;
     // Every tree files its routes under GET, find-my-way's fastest: which method a tree is for is ours to know, and
@@ -130,6 +130,7 @@ function matcherOf<T>(pattern: string, value: T): (q: Question, r: null, params:
 }
 
 export class RouteTable<T> {
+  // Filled by `build`, changed by nothing (R1).
   readonly #trees: ReadonlyMap<string, MethodTree<T>>;
   readonly #anyMethod: MethodTree<T>;
 

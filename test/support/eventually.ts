@@ -4,7 +4,7 @@ import { systemClock } from '../../shared/clock.ts';
 
 const LOOK_EVERY_MS = 5;
 
-/** Resolves with the first truthy value of `look`. @throws AssertionError naming `what` after `timeoutMs` */
+/** Resolves with the first value of `look` that is neither undefined, null nor false. @throws AssertionError naming `what` after `timeoutMs` */
 export async function eventually<T>(
   what: string,
   look: () => T | Promise<T>,

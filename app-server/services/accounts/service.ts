@@ -42,6 +42,7 @@ async function post(
   range: { readonly from: number; readonly to: number },
   refusal: (balance: number) => Error,
 ) {
+  // Both rows change in this one transaction (A1).
   const posted = await ctx.db.write(async (tx) => {
     const { changes } = await tx.execute(
       `UPDATE accounts SET balance = balance + ?, entry_count = entry_count + 1

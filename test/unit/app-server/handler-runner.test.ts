@@ -1,41 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { StoreDoor } from '../../../app-server/handler-runner.ts';
-import {
-  type Context,
-  defineService,
-  problem,
-  type RouteDefinition,
-  rawReply,
-  reply,
-  route,
-  type ServiceDefinition,
-  z,
-} from '../../../app-server/sdk/sdk.ts';
-import type { WriteRequest } from '../../../db/replicated-store.ts';
+import { type Context, problem, reply } from '../../../app-server/sdk/sdk.ts';
 import type { Clock } from '../../../shared/clock.ts';
 import { PlatformError } from '../../../shared/errors.ts';
-import type { Logger } from '../../../shared/log.ts';
-import { HandlerBench } from '../../support/handler-bench.ts';
+import { HandlerBench, recordingLog, serviceWith, settled } from '../../support/handler-bench.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-
-const serviceOf = (...routes: RouteDefinition[]): ServiceDefinition => defineService({ name: 'test', routes });
-
-/** A service with `GET /x`. */
-const serviceWith = (handler: (ctx: Context) => unknown): ServiceDefinition =>
-  serviceOf(route({ method: 'GET', path: '/x', handler }));
-
-interface LogLine {
-  readonly level: string;
-  readonly fields: Record<string, unknown>;
-}
-
-function recordingLog(): { log: Logger; lines: LogLine[] } {
-  const lines: LogLine[] = [];
-  const note = (level: string) => (fields: Record<string, unknown>) => void lines.push({ level, fields });
-  const log = { warn: note('warn'), error: note('error'), info: note('info') };
-  return { log: log as unknown as Logger, lines };
-}
 
 /** A promise that the test settles. */
 function deferred(): {
@@ -45,65 +15,6 @@ function deferred(): {
 } {
   return Promise.withResolvers<unknown>();
 }
-
-const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-describe('what a handler returns', () => {
-  const cases: [name: string, returns: unknown, status: number, headers: string, body: string][] = [
-    ['an object', { a: 1 }, 200, 'content-type: application/json\r\n', '{"a":1}'],
-    ['a text', 'x', 200, 'content-type: application/json\r\n', '"x"'],
-    ['null', null, 200, 'content-type: application/json\r\n', 'null'],
-    ['nothing', undefined, 204, '', ''],
-    ['reply', reply(201, [1], { etag: '"1"' }), 201, 'content-type: application/json\r\netag: "1"\r\n', '[1]'],
-    ['reply without a value', reply(202, undefined), 202, '', ''],
-    ['rawReply', rawReply(200, 'text/plain', 'hi'), 200, 'content-type: text/plain\r\n', 'hi'],
-    ['a safe bigint', { n: 9007199254740991n }, 200, 'content-type: application/json\r\n', '{"n":9007199254740991}'],
-    [
-      'a large bigint',
-      { n: -9007199254740993n },
-      200,
-      'content-type: application/json\r\n',
-      '{"n":"-9007199254740993"}',
-    ],
-  ];
-  for (const [name, returns, status, headers, body] of cases) {
-    for (const wrapped of [returns, Promise.resolve(returns)]) {
-      it(`${name}${wrapped === returns ? '' : ', in a promise'}, becomes ${status} ${body}`, async () => {
-        const { reply: answer } = await new HandlerBench([serviceWith(() => wrapped)]).ask('GET', '/x');
-        assert.deepEqual({ ...answer }, { status, headers, body });
-      });
-    }
-  }
-
-  it('is sent at once when the handler returns no promise', () => {
-    const bench = new HandlerBench([serviceWith(() => 'x')]);
-    let calls = 0;
-    bench.runner.run(bench.request('GET', '/x'), { reply: () => void calls++, fail: () => assert.fail('failed') });
-    assert.equal(calls, 1);
-  });
-
-  it('may be any thenable, even one that calls back twice', async () => {
-    const thenable = {
-      // biome-ignore lint/suspicious/noThenProperty: a thenable is what this is about
-      then(resolve: (value: unknown) => void, reject: (reason: unknown) => void) {
-        resolve('first');
-        resolve('second');
-        reject(new Error('third'));
-      },
-    };
-    assert.deepEqual(await new HandlerBench([serviceWith(() => thenable)]).json('GET', '/x'), {
-      status: 200,
-      value: 'first',
-    });
-  });
-
-  it('is the same for HEAD as for GET', async () => {
-    assert.deepEqual(await new HandlerBench([serviceWith((ctx) => ctx.method)]).json('HEAD', '/x'), {
-      status: 200,
-      value: 'HEAD',
-    });
-  });
-});
 
 describe('a handler that fails', () => {
   const secret = 'password is swordfish';
@@ -242,45 +153,6 @@ describe('a handler that fails', () => {
   });
 });
 
-describe('a reply', () => {
-  const typed = (handler: () => never): ServiceDefinition =>
-    serviceOf(route({ method: 'GET', path: '/x', reply: z.object({ n: z.int() }), handler }));
-
-  it('holds only what its schema names', async () => {
-    const service = typed(() => ({ n: 1, internal: 2 }) as never);
-    assert.deepEqual(await new HandlerBench([service]).json('GET', '/x'), { status: 200, value: { n: 1 } });
-  });
-
-  it('that its schema refuses is REPLY_INVALID; the log says where', async () => {
-    const { log, lines } = recordingLog();
-    const { error } = await new HandlerBench([typed(() => reply(201, { n: 'x' }) as never)], { log }).ask('GET', '/x');
-    assert.equal(error?.code, 'REPLY_INVALID');
-    assert.match(String(lines[0]?.fields.defect), /reply\.n: expected number, got "x"/);
-  });
-
-  it('is not held to its schema when its status is no success', async () => {
-    assert.deepEqual(await new HandlerBench([typed(() => reply(404, { gone: true }) as never)]).json('GET', '/x'), {
-      status: 404,
-      value: { gone: true },
-    });
-  });
-
-  it('may be as large as the limit in bytes, and no larger', async () => {
-    for (const [body, fits] of [
-      ['x'.repeat(100), true],
-      ['x'.repeat(101), false],
-      ['é'.repeat(50), true],
-      ['é'.repeat(51), false],
-      [new Uint8Array(100), true],
-      [new Uint8Array(101), false],
-    ] as const) {
-      const service = serviceWith(() => rawReply(200, 'text/plain', body));
-      const { error } = await new HandlerBench([service], { replyBytesMax: 100 }).ask('GET', '/x');
-      assert.equal(error?.code, fits ? undefined : 'REPLY_TOO_LARGE');
-    }
-  });
-});
-
 describe('a request that reaches no handler', () => {
   const bench = new HandlerBench([serviceWith(() => 'x')]);
   for (const [method, target, code] of [
@@ -321,6 +193,7 @@ describe('a handler that overruns', () => {
     assert.equal(bench.runner.running, 1);
     resolve('late');
     await settled();
+    assert.equal(bench.outcomes, 1);
     assert.equal(bench.runner.running, 0);
     assert.deepEqual(bench.runner.counts, { failed: 1, overran: 1, cancelled: 0, late: 1, blocked: 0 });
   });
@@ -334,6 +207,7 @@ describe('a handler that overruns', () => {
     await asked;
     reject(new Error('late'));
     await settled();
+    assert.equal(bench.outcomes, 1);
     assert.equal(bench.runner.counts.late, 1);
   });
 
@@ -430,6 +304,7 @@ describe('a cancelled request', () => {
     assert.equal(request.onCancel, null);
     resolve('late');
     await settled();
+    assert.equal(bench.outcomes, 1);
     assert.deepEqual(bench.runner.counts, { failed: 1, overran: 0, cancelled: 1, late: 1, blocked: 0 });
     bench.runner.close();
   });
@@ -443,6 +318,7 @@ describe('a cancelled request', () => {
     assert.equal(request.onCancel, null);
     cancel?.();
     await settled();
+    assert.equal(bench.outcomes, 1);
     assert.equal(bench.runner.counts.cancelled, 0);
   });
 });
@@ -474,171 +350,5 @@ describe('closing the runner', () => {
     );
     assert.equal(clock.pendingTimers, 0);
     assert.equal(bench.runner.running, 0);
-  });
-});
-
-describe('the context', () => {
-  it('tells who asks, how and for how long', async () => {
-    const service = serviceOf(
-      route({
-        method: 'GET',
-        path: '/x/:account/:b',
-        handler: (ctx, { params, query }) => ({
-          ...{ account: ctx.account, bucket: ctx.bucket, requestId: ctx.requestId, path: ctx.path },
-          ...{ traceparent: ctx.traceparent, deadlineMs: ctx.deadlineMs, params, query },
-        }),
-      }),
-    );
-    const bench = new HandlerBench([service], { clock: new ManualClock() });
-    const { value } = await bench.json('GET', '/x/al%2Fice/2?a=1&a=%32&b=x+y&c', {
-      account: 'al/ice',
-      traceparent: '00-t',
-    });
-    assert.deepEqual(value, {
-      account: 'al/ice',
-      bucket: 7,
-      requestId: 'request-1',
-      path: '/x/al%2Fice/2',
-      traceparent: '00-t',
-      deadlineMs: 5000,
-      params: { account: 'al/ice', b: '2' },
-      query: { a: ['1', '2'], b: 'x y', c: '' },
-    });
-  });
-
-  it('finds headers by name, whatever the case, and joins repeated ones', async () => {
-    const names = ['A', 'x-a', 'a', 'b', 'empty', 'none', 'last'];
-    const service = serviceWith((ctx) => names.map((name) => ctx.header(name) ?? null));
-    const headerBlock = 'x-a:0\na:1\nb: a:2 \nempty:\na:3\nlast:9';
-    assert.deepEqual((await new HandlerBench([service]).json('GET', '/x', { headerBlock })).value, [
-      ...['1, 3', '0', '1, 3', 'a:2', ''],
-      ...[null, '9'],
-    ]);
-  });
-});
-
-describe('the database in the context', () => {
-  function recordingStore(clock: ManualClock): StoreDoor & { writes: WriteRequest[]; reads: unknown[] } {
-    const writes: WriteRequest[] = [];
-    const reads: unknown[] = [];
-    return {
-      writes,
-      reads,
-      async read(...args) {
-        reads.push(args);
-        clock.advance(2);
-        return [];
-      },
-      async write(request, run) {
-        writes.push(request);
-        clock.advance(3);
-        return { value: await run({} as never), replayed: false };
-      },
-    };
-  }
-
-  async function written(
-    fields: object,
-    handler: (ctx: Context) => unknown,
-    target = '/x/alice',
-  ): Promise<WriteRequest[]> {
-    const clock = new ManualClock();
-    const store = recordingStore(clock);
-    const service = serviceOf(
-      route({ method: 'POST', path: '/x/:account', handler }),
-      route({ method: 'POST', path: '/y/:account', handler }),
-    );
-    const { error } = await new HandlerBench([service], { store, clock }).ask('POST', target, fields);
-    if (error !== undefined) throw error;
-    return store.writes;
-  }
-
-  const write = (ctx: Context): Promise<number> => ctx.db.write(async () => 1);
-
-  it('hands statements on with the deadline and sums up its time', async () => {
-    const clock = new ManualClock();
-    const store = recordingStore(clock);
-    const service = serviceWith(async (ctx) => {
-      await ctx.db.read('SELECT ?', [1]);
-      await ctx.db.read('SELECT 2');
-      return ctx.db.write(async () => 'written');
-    });
-    const bench = new HandlerBench([service], { store, clock });
-    const request = bench.request('GET', '/x');
-    assert.equal((await bench.answer(request)).reply?.body, '"written"');
-    assert.deepEqual(store.reads, [
-      ['SELECT ?', [1], request.deadlineAtMs],
-      ['SELECT 2', [], request.deadlineAtMs],
-    ]);
-    assert.equal(request.dbMicros, 7000);
-  });
-
-  it('numbers the writes of one request', async () => {
-    const writes = await written({}, async (ctx) => {
-      for (let i = 0; i < 3; i += 1) await write(ctx);
-    });
-    assert.deepEqual(
-      writes.map(({ requestId }) => requestId),
-      ['request-1', 'request-1.1', 'request-1.2'],
-    );
-    assert.deepEqual(new Set(writes.map(({ fingerprint }) => fingerprint)).size, 1);
-    assert.deepEqual([writes[0]?.account, writes[0]?.bucket], ['alice', 7]);
-  });
-
-  it('tells requests apart by method, target and body', async () => {
-    const prints = new Set<string>();
-    for (const [target, body] of [
-      ['/x/alice', 'a'],
-      ['/x/alice', 'b'],
-      ['/x/alice?', 'a'],
-      ['/x/bob', 'a'],
-    ] as const) {
-      prints.add((await written({ body }, write, target))[0]?.fingerprint ?? '');
-    }
-    assert.equal(prints.size, 4);
-  });
-
-  it('takes the id from account, route and Idempotency-Key when there is one', async () => {
-    const idOf = async (key: string, fields: object = {}, target = '/x/alice'): Promise<string> =>
-      (await written({ headerBlock: `idempotency-key:${key}\n`, ...fields }, write, target))[0]?.requestId ?? '';
-    const id = await idOf('key');
-    assert.match(id, /^k:[0-9a-f]{64}$/);
-    assert.equal(await idOf('key', { requestId: 'other' }), id);
-    assert.equal(
-      new Set([id, await idOf('other'), await idOf('key', { account: 'bob' }), await idOf('key', {}, '/y/alice')]).size,
-      4,
-    );
-  });
-
-  for (const key of ['', 'x'.repeat(256), 'ké', 'a\tb']) {
-    it(`refuses ${JSON.stringify(key.slice(0, 9))} (${key.length}) as Idempotency-Key`, async () => {
-      const headerBlock = `idempotency-key:${key}\n`;
-      await assert.rejects(written({ headerBlock }, write), { code: 'IDEMPOTENCY_KEY_INVALID' });
-    });
-  }
-
-  it('never ends the process through a failed statement that nobody awaits', async () => {
-    const store: StoreDoor = {
-      read: () => Promise.reject(new Error('read')),
-      write: () => Promise.reject(new Error('write')),
-    };
-    const service = serviceWith((ctx) => {
-      void ctx.db.read('SELECT 1');
-      void ctx.db.write(async () => 1);
-      return 'x';
-    });
-    let unhandled = 0;
-    const note = (): void => {
-      unhandled += 1;
-    };
-    process.on('unhandledRejection', note);
-    try {
-      assert.equal((await new HandlerBench([service], { store }).json('GET', '/x')).status, 200);
-      await settled();
-      await settled();
-    } finally {
-      process.off('unhandledRejection', note);
-    }
-    assert.equal(unhandled, 0);
   });
 });

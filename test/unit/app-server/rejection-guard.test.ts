@@ -4,6 +4,8 @@ import path from 'node:path';
 import { it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { RejectionGuard } from '../../../app-server/rejection-guard.ts';
+import { silentLogger } from '../../../shared/log.ts';
 
 const appServer = path.resolve(import.meta.dirname, '../../../app-server');
 const urlOf = (file: string): string => pathToFileURL(path.resolve(appServer, file)).href;
@@ -23,4 +25,12 @@ it('a promise that a handler forgot is logged and counted, and does not end the 
     .map((line) => JSON.parse(line) as Record<string, unknown>);
   assert.match(String(lines[0]?.defect), /^Error: forgotten\n/);
   assert.deepEqual(lines.at(-1), { count: 1 });
+});
+
+it('a guard that is closed leaves no listener behind', () => {
+  const before = process.listenerCount('unhandledRejection');
+  const guard = new RejectionGuard(silentLogger);
+  assert.equal(process.listenerCount('unhandledRejection'), before + 1);
+  guard.close();
+  assert.equal(process.listenerCount('unhandledRejection'), before);
 });

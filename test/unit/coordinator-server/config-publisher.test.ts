@@ -79,7 +79,7 @@ const GROUP_CASES: Cases<GroupConfig> = {
 };
 
 const REPLICA_CASES: Cases<MysqlReplicaConfig> = {
-  id: [/r1 is missing[^]*r9 is new/, (replica) => Object.assign(replica, { id: 'r9' })],
+  id: [/r1 is missing[\s\S]*r9 is new/, (replica) => Object.assign(replica, { id: 'r9' })],
   kind: [
     /was mysql db:3306\/trunk, the file says sqlite file/,
     (replica) => Object.assign(replica, { kind: 'sqlite', file: 'x.db' }),

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import {
   FORGET_AFTER_MS,
   type MemberIdentity,
+  type MembershipEffect,
   MembershipState,
   REPLACED_MAX,
 } from '../../../coordinator-server/membership-state.ts';
@@ -112,42 +113,55 @@ test('the incarnations remembered as replaced stay bounded', () => {
   assert.equal(state.get('g1a')?.replaced.length, REPLACED_MAX);
 });
 
-test('whatever happens, a member that only counts from when it sent never outlives its lease here', () => {
-  const event = fc.record({
-    kind: fc.constantFrom('join', 'renew', 'expire', 'leave'),
+interface Happening {
+  readonly kind: 'join' | 'renew' | 'leave' | 'expire';
+  readonly incarnation: string;
+  readonly afterMs: number;
+  readonly travelMs: number;
+  readonly ttlMs: number;
+}
+
+function perform(state: MembershipState, happening: Happening, nowMs: number): MembershipEffect[] {
+  const { kind, incarnation, ttlMs } = happening;
+  switch (kind) {
+    case 'join':
+      return state.join(server(incarnation), nowMs, ttlMs);
+    case 'renew':
+      return state.renew('g1a', incarnation, null, nowMs, ttlMs);
+    case 'leave':
+      return state.leave('g1a', incarnation, nowMs);
+    case 'expire':
+      return state.expire(nowMs);
+  }
+}
+
+/** What each incarnation believes, counting from when it sent what was answered. */
+function believe(believedUntilMs: Map<string, number>, effect: MembershipEffect, untilMs: number, nowMs: number): void {
+  if (effect.kind === 'leased') believedUntilMs.set(effect.member.identity.incarnation, untilMs);
+  if (effect.kind === 'left') believedUntilMs.delete(effect.member.identity.incarnation);
+  if (effect.kind === 'replaced') believedUntilMs.delete(effect.incarnation);
+  if (effect.kind !== 'expired') return;
+  const believed = believedUntilMs.get(effect.member.identity.incarnation) ?? 0;
+  assert.ok(believed <= nowMs, `declared dead at ${nowMs}, believed itself alive until ${believed}`);
+}
+
+test('whatever happens, a member that counts from when it sent never outlives its lease here', () => {
+  const happening: fc.Arbitrary<Happening> = fc.record({
+    kind: fc.constantFrom('join', 'renew', 'leave', 'expire'),
     incarnation: fc.constantFrom('one', 'two'),
     afterMs: fc.nat(700),
     travelMs: fc.nat(300),
     ttlMs: fc.constantFrom(200, 1_000, 5_000),
   });
-  const run = (
-    events: readonly { kind: string; incarnation: string; afterMs: number; travelMs: number; ttlMs: number }[],
-  ) => {
+  const run = (happenings: readonly Happening[]) => {
     const state = new MembershipState();
     const believedUntilMs = new Map<string, number>();
     let nowMs = 0;
-    for (const { kind, incarnation, afterMs, travelMs, ttlMs } of events) {
-      nowMs += afterMs + travelMs;
-      const sentAtMs = nowMs - travelMs;
-      const identity = server(incarnation);
-      const effects =
-        kind === 'join'
-          ? state.join(identity, nowMs, ttlMs)
-          : kind === 'renew'
-            ? state.renew('g1a', incarnation, null, nowMs, ttlMs)
-            : kind === 'leave'
-              ? state.leave('g1a', incarnation, nowMs)
-              : state.expire(nowMs);
-      for (const effect of effects) {
-        if (effect.kind === 'leased') believedUntilMs.set(incarnation, sentAtMs + ttlMs);
-        if (effect.kind === 'left') believedUntilMs.delete(incarnation);
-        if (effect.kind === 'replaced') believedUntilMs.delete(effect.incarnation);
-        if (effect.kind === 'expired') {
-          const untilMs = believedUntilMs.get(effect.member.identity.incarnation) ?? 0;
-          assert.ok(untilMs <= nowMs, `declared dead at ${nowMs}, believed itself alive until ${untilMs}`);
-        }
-      }
+    for (const next of happenings) {
+      nowMs += next.afterMs + next.travelMs;
+      const untilMs = nowMs - next.travelMs + next.ttlMs;
+      for (const effect of perform(state, next, nowMs)) believe(believedUntilMs, effect, untilMs, nowMs);
     }
   };
-  fc.assert(fc.property(fc.array(event, { maxLength: 40 }), run));
+  fc.assert(fc.property(fc.array(happening, { maxLength: 40 }), run));
 });

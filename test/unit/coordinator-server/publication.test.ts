@@ -54,3 +54,8 @@ test('a server with a newer state lifts the next epochs above its own, once', ()
   assert.equal(nextPublication(next, lifted, 0).changed, 'nothing');
   assert.equal(aboveEpochs(lifted, 4_000, 7), lifted);
 });
+
+test('a newer state with the same bucket map is enough to lift the epoch', () => {
+  const next = nextPublication(first, aboveEpochs(draft(), 5_000, 0), 0);
+  assert.deepEqual([next.changed, next.publication.state.epoch], ['state', 5_001]);
+});

@@ -92,3 +92,13 @@ test('a write that fails says so and does not stop the next one', async () => {
   assert.deepEqual(stateFile.read(), { kind: 'whole', value: 2 });
   assert.deepEqual(await readdir(join(file, '..')), ['published-state.json']);
 });
+
+test('after close nothing is written any more', async () => {
+  const file = await freshFile();
+  const stateFile = new PublishedStateFile(file, number);
+  await stateFile.write(1);
+  const second = stateFile.write(2);
+  await stateFile.close();
+  await second;
+  assert.deepEqual(stateFile.read(), { kind: 'whole', value: 1 });
+});

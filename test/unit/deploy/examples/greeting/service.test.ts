@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { HandlerRegistry } from '../../../../app-server/handler-registry.ts';
-import { loadServices } from '../../../../app-server/service-loader.ts';
-import { HandlerBench } from '../../../support/handler-bench.ts';
-import { MemoryStore } from '../../../support/memory-store.ts';
+import { HandlerRegistry } from '../../../../../app-server/handler-registry.ts';
+import { loadServices } from '../../../../../app-server/service-loader.ts';
+import { HandlerBench } from '../../../../support/handler-bench.ts';
+import { MemoryStore } from '../../../../support/memory-store.ts';
 
 describe('the greeting example', () => {
   it('loads from its folder and keeps a greeting', async () => {
-    const services = await loadServices(['deploy/examples/greeting'], path.resolve(import.meta.dirname, '../../../..'));
+    const services = await loadServices(
+      ['deploy/examples/greeting'],
+      path.resolve(import.meta.dirname, '../../../../..'),
+    );
     const store = new MemoryStore(new HandlerRegistry(services).schema);
     const bench = new HandlerBench(services, { store });
     const answers = [
