@@ -80,14 +80,18 @@ export class AppPipeline implements AppAnswers {
   }
 
   #refusal(message: Buffer, start: number): PlatformError | undefined {
-    if (this.#draining) return DRAINING;
+    return this.#draining ? DRAINING : this.#misplaced(message, start);
+  }
+
+  /** S2 @returns why the request is not for this group, if so */
+  #misplaced(message: Buffer, start: number): PlatformError | undefined {
     const map = this.#bucketMap;
     if (map === undefined) return NOT_READY;
     const bucket = bucketOf(message, start);
     if (map.owners[bucket] === this.#groupIndex) return undefined;
     const owner = map.groupIds[map.owners[bucket] ?? -1] ?? 'nobody';
     const detail = `bucket ${bucket} belongs to ${owner} in map ${map.epoch}; the dispatcher asked by map ${bucketMapEpochOf(message, start)}`;
-    return new PlatformError('WRONG_GROUP', detail); // S2
+    return new PlatformError('WRONG_GROUP', detail);
   }
 
   /** The scanner's turn: into its handler. */
@@ -97,6 +101,11 @@ export class AppPipeline implements AppAnswers {
     request.queueMicros += Math.round((nowMs - request.queuedAtMs) * 1000);
     if (request.phase === 'done') {
       this.queue.release(request); // S3
+      return 'done';
+    }
+    const misplaced = this.#misplaced(request.message, request.start); // S2: the map may have changed meanwhile
+    if (misplaced !== undefined) {
+      this.sendError(request, misplaced);
       return 'done';
     }
     request.startedAtMs = nowMs;

@@ -14,7 +14,7 @@ import {
 } from '../shared/envelope.ts';
 import type { PlatformError } from '../shared/errors.ts';
 import type { Link } from '../shared/link/link.ts';
-import type { Queueable } from '../shared/queue/request-queue.ts';
+import type { Queueable, QueueSeat } from '../shared/queue/request-queue.ts';
 import type { HandlerOutcome, HandlerReply, IncomingRequest } from './handler-runner.ts';
 
 /** Takes the one outcome of a request. */
@@ -31,6 +31,7 @@ export class AppRequest implements IncomingRequest, HandlerOutcome, Queueable {
   readonly end: number;
   readonly requestClass: number;
   readonly queueBytes: number;
+  takenFrom: QueueSeat | undefined;
   readonly queuedAtMs: number;
   readonly deadlineAtMs: number;
   readonly #answers: AppAnswers;

@@ -2,13 +2,12 @@
  * Decides what becomes of a new config: published, refused, or nothing new. Pure.
  *
  * C1: what would make an account's requests reach a database that does not hold the account's data is never published:
- *     it is refused, with every difference named and what to do about it. A difference nobody thought of is harmless
- *     only if no database, bucket or account key is concerned, so the list below names what is refused, and
- *     `test/unit/coordinator-server/config-publisher.test.ts` holds it against every field of the schema.
+ *     it is refused, with every difference named and what to do about it (data-moves.ts).
  * C2: everything else is published as it is.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { ClusterConfig, GroupConfig, ReplicaConfig } from '../shared/config/cluster-schema.ts';
+import type { ClusterConfig } from '../shared/config/cluster-schema.ts';
+import { whatMovesData } from '../shared/config/data-moves.ts';
 import { toPlatformError } from '../shared/errors.ts';
 import type { BucketMap } from '../shared/published-state.ts';
 import { buildBucketMap } from '../shared/routing/bucket-map.ts';
@@ -28,8 +27,6 @@ export type ConfigDecision =
       readonly reasons: readonly string[];
     };
 
-const PUT_BACK = 'put it back as it was';
-
 /**
  * @param accepted undefined: the cluster is being born, and takes the file as it is
  * @param birthEpoch epoch of a born cluster's bucket map
@@ -47,7 +44,7 @@ export function decideConfig(
     return { kind: 'refuse', code: 'CONFIG_INVALID', reasons: [toPlatformError(thrown, 'CONFIG_INVALID').detail] };
   }
   if (accepted === undefined) return { kind: 'publish', accepted: { config: next, bucketMap }, changes: ['birth'] };
-  const reasons = whatMovesData(accepted, next, bucketMap);
+  const reasons = whatMovesData(accepted, { config: next, bucketMap });
   if (reasons.length > 0) return { kind: 'refuse', code: 'CONFIG_MOVES_DATA', reasons }; // C1
   const unmoved = isDeepStrictEqual(accepted.bucketMap.groupIds, bucketMap.groupIds);
   return {
@@ -60,99 +57,4 @@ export function decideConfig(
 function changedFields(before: ClusterConfig, after: ClusterConfig): string[] {
   const fields = [...new Set([...Object.keys(before), ...Object.keys(after)])] as (keyof ClusterConfig)[];
   return fields.filter((field) => !isDeepStrictEqual(before[field], after[field]));
-}
-
-function whatMovesData(accepted: AcceptedConfig, next: ClusterConfig, bucketMap: BucketMap): string[] {
-  const before = accepted.config;
-  return [
-    ...chosenAtBirth('cluster', before.cluster, next.cluster, 'servers of the old name would be refused'),
-    ...chosenAtBirth('dataFolder', before.dataFolder, next.dataFolder, 'the databases stay in the old folder'),
-    ...chosenAtBirth('hash.kind', before.hash.kind, next.hash.kind, 'accounts would fall into other buckets'),
-    ...chosenAtBirth('hash.buckets', before.hash.buckets, next.hash.buckets, 'accounts would fall into other buckets'),
-    ...accountKeyReasons(before, next),
-    ...groupReasons(before.groups, next.groups),
-    ...ownerReasons(accepted.bucketMap, bucketMap),
-  ];
-}
-
-function chosenAtBirth(field: string, before: unknown, after: unknown, effect: string): string[] {
-  if (before === after) return [];
-  return [`${field}: was ${before}, the file says ${after}; it is chosen at birth (${effect}): ${PUT_BACK}.`];
-}
-
-function accountKeyReasons(before: ClusterConfig, next: ClusterConfig): string[] {
-  if (isDeepStrictEqual(before.accountKey, next.accountKey)) return [];
-  const [was, is] = [before, next].map((config) => JSON.stringify(config.accountKey.sources));
-  return [
-    `accountKey.sources: were ${was}, the file says ${is}; requests would be taken for those of other accounts: ${PUT_BACK}.`,
-  ];
-}
-
-function groupReasons(before: readonly GroupConfig[], next: readonly GroupConfig[]): string[] {
-  const reasons: string[] = [];
-  for (const group of before) {
-    const kept = next.find((other) => other.id === group.id);
-    if (kept === undefined) {
-      reasons.push(`groups: ${group.id} is missing; the data of its accounts would be out of reach: ${PUT_BACK}.`);
-    } else {
-      reasons.push(...replicaReasons(group, kept));
-    }
-  }
-  return reasons;
-}
-
-function replicaReasons(before: GroupConfig, next: GroupConfig): string[] {
-  const where = `groups.${before.id}.replicas`;
-  const reasons: string[] = [];
-  for (const replica of before.replicas) {
-    const kept = next.replicas.find((other) => other.id === replica.id);
-    if (kept === undefined) {
-      reasons.push(
-        `${where}: ${replica.id} is missing; to lose a replica is a change of view, not of config: ${PUT_BACK}.`,
-      );
-    } else if (placeOf(kept) !== placeOf(replica)) {
-      const differs = `was ${placeOf(replica)}, the file says ${placeOf(kept)}`;
-      reasons.push(
-        `${where}.${replica.id}: ${differs}; the database there does not hold the group's data: ${PUT_BACK}.`,
-      );
-    }
-  }
-  for (const replica of next.replicas) {
-    if (before.replicas.some((other) => other.id === replica.id)) continue;
-    reasons.push(`${where}: ${replica.id} is new and holds nothing of the group's data yet: take it out again.`);
-  }
-  if (reasons.length > 0) return reasons;
-  const [was, is] = [before, next].map((group) => group.replicas.map((replica) => replica.id).join(', '));
-  if (was !== is) {
-    reasons.push(`${where}: the order was ${was}, the file says ${is}; the first one leads every write: ${PUT_BACK}.`);
-  }
-  return reasons;
-}
-
-/** Which database a replica is; users, passwords and numbers of connections may change. */
-function placeOf(replica: ReplicaConfig): string {
-  return replica.kind === 'sqlite' ? `sqlite file ${replica.file}` : `mysql ${replica.address}/${replica.database}`;
-}
-
-function ownerReasons(before: BucketMap, next: BucketMap): string[] {
-  if (before.owners.length !== next.owners.length) return []; // said by hash.buckets
-  const reasons: string[] = [];
-  let bucket = 0;
-  while (bucket < before.owners.length) {
-    const [was, is] = [ownerOf(before, bucket), ownerOf(next, bucket)];
-    let end = bucket + 1;
-    while (end < before.owners.length && ownerOf(before, end) === was && ownerOf(next, end) === is) end += 1;
-    if (was !== is) reasons.push(ownerReason(bucket, end - 1, was, is));
-    bucket = end;
-  }
-  return reasons;
-}
-
-function ownerOf(map: BucketMap, bucket: number): string {
-  return map.groupIds[map.owners[bucket] ?? -1] ?? 'nobody';
-}
-
-function ownerReason(first: number, last: number, was: string, is: string): string {
-  const range = first === last ? `bucket ${first} belongs` : `buckets ${first}-${last} belong`;
-  return `frames: ${range} to ${was}, the file gives ${first === last ? 'it' : 'them'} to ${is}, where their data is not: put the frames back. Moving buckets is a regroup, which this version cannot do yet.`;
 }

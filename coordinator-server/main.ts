@@ -1,4 +1,5 @@
 import { runServerProcess } from '../shared/server-main.ts';
+import { parsePublication } from './publication-schema.ts';
 import { startCoordinatorServer } from './start-coordinator-server.ts';
 
-await runServerProcess('coordinator', startCoordinatorServer);
+await runServerProcess('coordinator', startCoordinatorServer, (kept) => parsePublication(kept).state);

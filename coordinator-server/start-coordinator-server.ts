@@ -1,6 +1,4 @@
 /** Puts a coordinator together and starts it. The way of what reaches it is in coordinator-pipeline.ts. */
-import path from 'node:path';
-import { z } from 'zod';
 import { startAdminServer } from '../shared/admin-server.ts';
 import { systemClock } from '../shared/clock.ts';
 import { formatConfigProblems } from '../shared/config/load-cluster-config.ts';
@@ -9,32 +7,14 @@ import { makeIncarnation } from '../shared/ids.ts';
 import { LinkListener } from '../shared/link/link-listener.ts';
 import { linkSettingsOf } from '../shared/link/link-settings.ts';
 import { Metrics } from '../shared/metrics.ts';
-import { PublishedStateFile } from '../shared/published-state-file.ts';
-import {
-  epochSchema,
-  parsePublishedState,
-  parseWith,
-  routeEntrySchema,
-  serverIdSchema,
-} from '../shared/published-state-schema.ts';
+import { PublishedStateFile, publishedStatePath } from '../shared/published-state-file.ts';
 import { systemRandom } from '../shared/random.ts';
 import type { RunningServer, ServerOptions, StartServer } from '../shared/server-process.ts';
 import { ConfigWatcher } from './config-watcher.ts';
 import { CoordinatorPipeline, EXPIRE_EVERY_MS } from './coordinator-pipeline.ts';
 import { coordinatorStatus } from './coordinator-status.ts';
-import type { Publication } from './publication.ts';
+import { parsePublication } from './publication-schema.ts';
 import { StatePublisher } from './state-publisher.ts';
-
-const manifestsSchema = z.object({
-  manifests: z.array(
-    z.object({ serverId: serverIdSchema, version: z.string(), order: epochSchema, routes: z.array(routeEntrySchema) }),
-  ),
-});
-
-function parsePublication(value: unknown): Publication {
-  const { manifests } = parseWith(manifestsSchema, value, 'a publication');
-  return { state: parsePublishedState((value as { state: unknown }).state), manifests };
-}
 
 export const startCoordinatorServer: StartServer = async (options) => {
   const { config, serverId, log } = options;
@@ -43,7 +23,7 @@ export const startCoordinatorServer: StartServer = async (options) => {
   if (server === undefined) {
     throw new PlatformError('USAGE', `Expected the id of a coordinator of ${options.configFile}, got ${serverId}.`);
   }
-  const stateFile = path.resolve(options.rootFolder, config.dataFolder, serverId, 'published-state.json');
+  const stateFile = publishedStatePath(options.rootFolder, config.dataFolder, serverId);
   const publisher = new StatePublisher({
     file: new PublishedStateFile(stateFile, parsePublication),
     log,

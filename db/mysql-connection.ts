@@ -5,7 +5,7 @@
  * Y2: integers are sent as integers (mysql2 would send every number as a float), and come back as numbers when safe,
  *     else as bigints. A DECIMAL without a fraction, which is what SUM makes of BIGINT, is an integer too.
  */
-import { type Connection, createConnection, type FieldPacket, TypedParameter } from 'mysql2';
+import mysql2, { type Connection, type FieldPacket } from 'mysql2';
 import type { Clock } from '../shared/clock.ts';
 import { PlatformError } from '../shared/errors.ts';
 import { STATEMENT_CACHE_MAX } from './limits.ts';
@@ -19,7 +19,8 @@ const CLOSE_TIMEOUT_MS = 500;
 const LOCK_WAIT_SECONDS = 2;
 
 /** Portable SQL as SQLite reads it ("name" quotes a name, || joins), and no silently cut values. */
-const SQL_MODE = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES';
+const SQL_MODE =
+  'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES';
 
 /** Column types (https://mariadb.com/kb/en/result-set-packets/). */
 const LONGLONG = 8;
@@ -89,7 +90,7 @@ export class MysqlConnection {
   /** @throws PlatformError STORE_UNAVAILABLE */
   static async connect(address: MysqlAddress, role: 'writer' | 'reader', clock: Clock): Promise<MysqlConnection> {
     const name = `${address.host}:${address.port}/${address.database}`;
-    const connection = createConnection({
+    const connection = mysql2.createConnection({
       ...address,
       charset: 'utf8mb4_bin',
       connectTimeout: CONNECT_TIMEOUT_MS,
@@ -208,8 +209,11 @@ function safeInteger(value: bigint): number | bigint {
 
 /** Y2 */
 function toMysql(value: SqlValue): Parameters<Connection['execute']>[1] {
-  if (typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0))) {
-    return TypedParameter.LONGLONG(value) as never;
+  if (
+    typeof value === 'bigint' ||
+    (typeof value === 'number' && Number.isSafeInteger(value) && !Object.is(value, -0))
+  ) {
+    return mysql2.TypedParameter.LONGLONG(value) as never;
   }
   if (value instanceof Uint8Array && !Buffer.isBuffer(value)) {
     return Buffer.from(value.buffer, value.byteOffset, value.byteLength) as never;
@@ -225,7 +229,8 @@ function mysqlError(thrown: unknown, name: string, sql: string): PlatformError {
   const fromServer = sqlState !== undefined && errno !== undefined && !SERVER_ERRORS.has(errno);
   const number = errno ?? 0;
   const cause: MysqlCause = { errno: number, lost: !fromServer || LOST_ERRORS.has(number) };
-  if (fromServer && BUSY_ERRORS.has(number)) return new PlatformError('STORE_BUSY', `${name}: ${text}${statement}`, { cause });
+  if (fromServer && BUSY_ERRORS.has(number))
+    return new PlatformError('STORE_BUSY', `${name}: ${text}${statement}`, { cause });
   if (fromServer) return new PlatformError('STATEMENT_FAILED', `${text}${statement}`, { cause });
   return new PlatformError('STORE_UNAVAILABLE', `${name}: ${text}${statement}`, { cause });
 }

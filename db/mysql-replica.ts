@@ -72,8 +72,16 @@ export class MysqlReplica implements Replica {
     this.database = writer.database;
     this.#options = options;
     this.#clock = clock;
-    this.#writers = new MysqlPool(() => MysqlConnection.connect(writer, 'writer', clock), options.writerConnections, clock);
-    this.#readers = new MysqlPool(() => MysqlConnection.connect(reader, 'reader', clock), options.readerConnections, clock);
+    this.#writers = new MysqlPool(
+      () => MysqlConnection.connect(writer, 'writer', clock),
+      options.writerConnections,
+      clock,
+    );
+    this.#readers = new MysqlPool(
+      () => MysqlConnection.connect(reader, 'reader', clock),
+      options.readerConnections,
+      clock,
+    );
   }
 
   async open(schema: readonly string[]): Promise<void> {
@@ -128,20 +136,22 @@ export class MysqlReplica implements Replica {
     const lacking: LogEntry[] = [];
     for (const chunk of chunks) {
       if (theirs.get(chunk) === ours.get(chunk)) continue;
-      lacking.push(...(await this.#lackedInChunk(other, Math.max(from, chunk * LOG_CHUNK_SEQS), (chunk + 1) * LOG_CHUNK_SEQS)));
+      lacking.push(
+        ...(await this.#lackedInChunk(other, Math.max(from, chunk * LOG_CHUNK_SEQS), (chunk + 1) * LOG_CHUNK_SEQS)),
+      );
       if (lacking.length >= limit) break;
     }
     return lacking.slice(0, limit);
   }
 
   async settle(xid: string): Promise<Verdict> {
-    if (await this.hasLogged(xid)) return 'committed';
+    if (await this.#hasLogged(xid)) return 'committed';
     await this.endSession(leaderConnectionOf(xid));
-    return (await this.hasLogged(xid)) ? 'committed' : 'absent';
+    return (await this.#hasLogged(xid)) ? 'committed' : 'absent';
   }
 
-  async sessionGone(xid: string): Promise<boolean> {
-    return !(await this.#hasSession(leaderConnectionOf(xid)));
+  async isDecided(xid: string): Promise<boolean> {
+    return (await this.#hasLogged(xid)) || !(await this.#hasSession(leaderConnectionOf(xid)));
   }
 
   async inDoubt(): Promise<string[]> {
@@ -176,7 +186,7 @@ export class MysqlReplica implements Replica {
     }
   }
 
-  async hasLogged(xid: string): Promise<boolean> {
+  async #hasLogged(xid: string): Promise<boolean> {
     return (await this.#ask('SELECT 1 AS found FROM tl_log WHERE xid = ? LIMIT 1', [xid])).length > 0;
   }
 
@@ -189,7 +199,9 @@ export class MysqlReplica implements Replica {
   }
 
   async #lackedInChunk(other: MysqlReplica, from: number, before: number): Promise<LogEntry[]> {
-    const theirs = new Map((await other.#ask(LOG_IDS_SQL, [from, before])).map((row) => [Number(row['seq']), String(row['request_id'])]));
+    const theirs = new Map(
+      (await other.#ask(LOG_IDS_SQL, [from, before])).map((row) => [Number(row['seq']), String(row['request_id'])]),
+    );
     const ours = (await this.#ask(LOG_RANGE_SQL, [from, before])).map(logEntryOfRow);
     const lacking = ours.filter(({ seq }) => !theirs.has(seq));
     for (const { seq, requestId } of ours) {

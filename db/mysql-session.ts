@@ -88,7 +88,10 @@ export class MysqlSession implements ReplicaSession {
     const numbered: LogEntry[] = [];
     for (const chunk of insertChunks(entries)) {
       const unnumbered = chunk.map((entry) => ({ ...entry, xid, epoch }));
-      const { insertId } = await this.#insertLog(unnumbered.flatMap((entry) => logRowValues(entry, null)), chunk.length);
+      const { insertId } = await this.#insertLog(
+        unnumbered.flatMap((entry) => logRowValues(entry, null)),
+        chunk.length,
+      );
       // Rows of one INSERT get consecutive numbers: their count is known and auto_increment_increment is 1.
       numbered.push(...unnumbered.map((entry, index) => ({ ...entry, seq: insertId + index })));
     }
@@ -97,7 +100,10 @@ export class MysqlSession implements ReplicaSession {
 
   async copyLog(entries: readonly LogEntry[]): Promise<void> {
     for (const chunk of insertChunks(entries)) {
-      await this.#insertLog(chunk.flatMap((entry) => logRowValues(entry, entry.seq)), chunk.length);
+      await this.#insertLog(
+        chunk.flatMap((entry) => logRowValues(entry, entry.seq)),
+        chunk.length,
+      );
     }
   }
 

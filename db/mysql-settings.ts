@@ -16,10 +16,18 @@ export async function checkSettings(connection: MysqlConnection, replicaId: stri
   const isMariadb = /mariadb/i.test(version);
   checkVersion(replicaId, version, isMariadb);
   if (Number(facts['flush']) !== 1) {
-    throw unsafe(replicaId, `innodb_flush_log_at_trx_commit is ${facts['flush']}, so a crash may lose commits`, 'SET GLOBAL innodb_flush_log_at_trx_commit = 1; (and in my.cnf)');
+    throw unsafe(
+      replicaId,
+      `innodb_flush_log_at_trx_commit is ${facts['flush']}, so a crash may lose commits`,
+      'SET GLOBAL innodb_flush_log_at_trx_commit = 1; (and in my.cnf)',
+    );
   }
   if (facts['engine'] !== 'InnoDB') {
-    throw unsafe(replicaId, `default_storage_engine is ${facts['engine']}`, 'SET GLOBAL default_storage_engine = InnoDB; (and in my.cnf)');
+    throw unsafe(
+      replicaId,
+      `default_storage_engine is ${facts['engine']}`,
+      'SET GLOBAL default_storage_engine = InnoDB; (and in my.cnf)',
+    );
   }
   const expected = isMariadb ? COLLATIONS.mariadb : COLLATIONS.mysql;
   if (facts['collation'] !== expected) {
@@ -32,7 +40,9 @@ export async function checkSettings(connection: MysqlConnection, replicaId: stri
   await checkIsolation(connection, replicaId);
   await checkRecover(connection, replicaId, String(facts['account']));
   if (Number(facts['binlog']) === 0) return [];
-  return ['the binary log is on: a crash of this server may lose prepared transactions; run replicas with skip-log-bin'];
+  return [
+    'the binary log is on: a crash of this server may lose prepared transactions; run replicas with skip-log-bin',
+  ];
 }
 
 function checkVersion(replicaId: string, version: string, isMariadb: boolean): void {
@@ -42,10 +52,16 @@ function checkVersion(replicaId: string, version: string, isMariadb: boolean): v
 }
 
 async function checkIsolation(connection: MysqlConnection, replicaId: string): Promise<void> {
-  const { rows } = await connection.text("SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')");
+  const { rows } = await connection.text(
+    "SHOW SESSION VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')",
+  );
   const found = rows.map((row) => String(row['Value']));
   if (found.every((value) => value === 'REPEATABLE-READ') && found.length > 0) return;
-  throw unsafe(replicaId, `the isolation level is ${found.join(', ')}`, "SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ; (and in my.cnf)");
+  throw unsafe(
+    replicaId,
+    `the isolation level is ${found.join(', ')}`,
+    'SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ; (and in my.cnf)',
+  );
 }
 
 async function checkRecover(connection: MysqlConnection, replicaId: string, account: string): Promise<void> {
@@ -54,7 +70,11 @@ async function checkRecover(connection: MysqlConnection, replicaId: string, acco
   } catch (thrown) {
     if (thrown instanceof PlatformError && thrown.code !== 'STATEMENT_FAILED') throw thrown;
     const [user, host] = account.split('@');
-    throw unsafe(replicaId, 'the writer may not see prepared transactions', `GRANT XA_RECOVER_ADMIN ON *.* TO '${user}'@'${host}';`);
+    throw unsafe(
+      replicaId,
+      'the writer may not see prepared transactions',
+      `GRANT XA_RECOVER_ADMIN ON *.* TO '${user}'@'${host}';`,
+    );
   }
 }
 

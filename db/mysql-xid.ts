@@ -15,7 +15,7 @@ const PART_BYTES = 64;
 
 const OUR_XID = /^[a-z0-9-]+:\d+:[a-z0-9-]+:\d+-[0-9a-f]+$/;
 
-/** As XA statements want it: `'…','…',5524558`. @param xid of commit/write-all.ts, at most 114 characters */
+/** X1. As XA statements want it: `'…','…',5524558`. @param xid of commit/write-all.ts, at most 114 characters */
 export function xaName(xid: string, database: string): string {
   if (!OUR_XID.test(xid)) throw new Error(`not a transaction name: ${xid}`);
   const text = xid + databaseMark(database);
@@ -23,10 +23,15 @@ export function xaName(xid: string, database: string): string {
 }
 
 /** X2. @param row of XA RECOVER @returns the xid, or undefined when it is not ours */
-export function xidOfRecovered(row: Readonly<Record<string, unknown>>, groupId: string, database: string): string | undefined {
+export function xidOfRecovered(
+  row: Readonly<Record<string, unknown>>,
+  groupId: string,
+  database: string,
+): string | undefined {
   const text = String(row['data']);
   const mark = databaseMark(database);
-  if (Number(row['formatID']) !== FORMAT_ID || !text.endsWith(mark) || !text.startsWith(`${groupId}:`)) return undefined;
+  if (Number(row['formatID']) !== FORMAT_ID || !text.endsWith(mark) || !text.startsWith(`${groupId}:`))
+    return undefined;
   const xid = text.slice(0, -mark.length);
   return OUR_XID.test(xid) ? xid : undefined;
 }

@@ -108,8 +108,8 @@ export interface Replica {
   findLogged(requestIds: readonly string[]): Awaitable<LoggedReply[]>;
   /** Leader only. Makes sure that the session of `xid` can do nothing more, then says whether it is in the log. Throws when in doubt. */
   settle(xid: string): Awaitable<Verdict>;
-  /** Leader only. The session that minted `xid` has ended: its owner died or let go. */
-  sessionGone(xid: string): Awaitable<boolean>;
+  /** Leader only. `settle` would disturb nobody: the transaction is in the log, or the session that minted it has ended. */
+  isDecided(xid: string): Awaitable<boolean>;
   /** Prepared transactions of ours that nobody has finished. Always empty without durable PREPARE. */
   inDoubt(): Awaitable<string[]>;
   /** Finishes a prepared transaction whose owner is gone. */

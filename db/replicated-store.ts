@@ -1,10 +1,11 @@
 /**
  * The one door to a group's databases: reads from the best replica, writes to all of them, each request once.
  *
- * D1: a request id has one effect; whoever sends it again gets the first result, `replayed`.
- * D2: an acknowledged write is in every replica, on disk.
- * D3: only replicas that are in step serve reads.
- * D4: a failure is said as such only when nothing of the write exists or ever will; otherwise OUTCOME_UNKNOWN.
+ * A request id has one effect; whoever sends it again gets the first result. An acknowledged write is in every replica,
+ * on disk. A failure is said as such only when nothing of the write exists or ever will; otherwise it is OUTCOME_UNKNOWN.
+ *
+ * D1: only replicas that are in step serve reads.
+ * D2: MySQL code is loaded only by a store that has such replicas.
  */
 import { type Clock, systemClock, type TimerHandle } from '../shared/clock.ts';
 import type { MysqlReplicaConfig, ReplicaConfig, SqliteReplicaConfig } from '../shared/config/cluster-schema.ts';
@@ -167,7 +168,7 @@ export class ReplicatedStore {
     const tried: number[] = [];
     let lastFailure = '';
     for (;;) {
-      const index = pickReplica(this.#scores, this.#clock.nowMs(), this.#random.float(), tried); // D3
+      const index = pickReplica(this.#scores, this.#clock.nowMs(), this.#random.float(), tried); // D1
       const replica = this.#known[index];
       if (replica === undefined) throw this.#noneAnswers(lastFailure);
       const leftMs = deadlineAtMs - this.#clock.nowMs();
@@ -254,7 +255,7 @@ async function openEngine(options: EngineOptions): Promise<StoreEngine> {
   if (!replicas.every((replica): replica is MysqlReplicaConfig => replica.kind === 'mysql')) {
     throw new PlatformError('CONFIG_INVALID', `group ${options.groupId}: expected replicas of one kind, found several`);
   }
-  // Loaded only where it is used: the MySQL client is a tenth of an idle app server's memory.
+  // D2: the MySQL client is a tenth of an idle app server's memory.
   const { MysqlEngine } = await import('./mysql-engine.ts');
   return MysqlEngine.open({ ...options, replicas });
 }

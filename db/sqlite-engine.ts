@@ -2,8 +2,16 @@
 import path from 'node:path';
 import type { Clock } from '../shared/clock.ts';
 import type { SqliteReplicaConfig } from '../shared/config/cluster-schema.ts';
-import { COMMIT_STEPS, type CommitOutcome, type EngineEvents, type KeptRequest, type OpenBatch, type StoreEngine, type StoreHooks } from './engine.ts';
 import { PlatformError } from '../shared/errors.ts';
+import {
+  COMMIT_STEPS,
+  type CommitOutcome,
+  type EngineEvents,
+  type KeptRequest,
+  type OpenBatch,
+  type StoreEngine,
+  type StoreHooks,
+} from './engine.ts';
 import type { LoggedReply, Row, SqlValue } from './replica.ts';
 import { lostItsBatch, SqliteWorkerClient } from './sqlite-worker-client.ts';
 import type { SqliteWorkerData, WorkerCommitOutcome } from './sqlite-worker-messages.ts';
@@ -27,7 +35,10 @@ export class SqliteEngine implements StoreEngine {
 
   private constructor(options: SqliteEngineOptions) {
     const { clock, events, hooks, groupId, schema } = options;
-    const files = options.replicas.map(({ id, file }) => ({ replicaId: id, path: path.resolve(options.dataFolder, file) }));
+    const files = options.replicas.map(({ id, file }) => ({
+      replicaId: id,
+      path: path.resolve(options.dataFolder, file),
+    }));
     const steps = COMMIT_STEPS.filter((step) => hooks[step] !== undefined);
     const stepCell = new Int32Array(new SharedArrayBuffer(4));
     const data = (role: 'writer' | 'reader'): SqliteWorkerData => ({ role, groupId, files, schema, steps, stepCell });

@@ -49,8 +49,10 @@ export class SqliteFile {
     this.path = file;
     this.#clock = clock;
     try {
-      mkdirSync(path.dirname(file), { recursive: true });
-      this.#db = new DatabaseSync(file, { timeout: OPEN_WAIT_MS, enableForeignKeyConstraints: true });
+      // A reader never makes a file: one that is missing is an error (F1), not an empty database.
+      const readOnly = role === 'reader';
+      if (!readOnly) mkdirSync(path.dirname(file), { recursive: true });
+      this.#db = new DatabaseSync(file, { timeout: OPEN_WAIT_MS, readOnly, enableForeignKeyConstraints: true });
       this.#db.exec(settings(role));
       this.#inode = inodeOf(file);
     } catch (thrown) {
@@ -135,9 +137,9 @@ export class SqliteFile {
 
 function settings(role: 'writer' | 'reader'): string {
   // WAL: readers and the writer do not wait for each other. FULL: a commit is on disk before it is acknowledged.
-  const common = `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -${CACHE_KIB};`;
-  if (role === 'reader') return `${common} PRAGMA query_only = ON;`;
-  return `${common} PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}; PRAGMA busy_timeout = 0;`;
+  const cache = `PRAGMA cache_size = -${CACHE_KIB};`;
+  if (role === 'reader') return cache;
+  return `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; ${cache} PRAGMA journal_size_limit = ${WAL_BYTES_KEPT}; PRAGMA busy_timeout = 0;`;
 }
 
 function inodeOf(file: string): string {

@@ -129,7 +129,7 @@ export class SqliteReplica implements Replica {
   }
 
   // A SQLite transaction ends with its process: there is never one left to finish or to fence.
-  sessionGone(): boolean {
+  isDecided(): boolean {
     return true;
   }
 

@@ -14,7 +14,7 @@ import { startTypeScriptWorker } from './typescript-worker.ts';
 const WORKER_URL = new URL('./sqlite-worker.ts', import.meta.url);
 
 /** A worker holds cached statements, one batch, or the rows of the reads of one tick. */
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 };
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 8, stackSizeMb: 1 };
 
 /** Whether a failed call also cost its batch. */
 export function lostItsBatch(thrown: unknown): boolean {
@@ -93,7 +93,8 @@ export class SqliteWorkerClient {
     worker.on('error', (error) => this.#died(worker, error.message));
     worker.on('exit', (code) => this.#died(worker, `exit code ${code}`));
     const { restartCall } = this.#options;
-    if (this.#startedBefore && restartCall !== undefined) worker.postMessage([[0, restartCall, []]] satisfies WorkerCall[]);
+    if (this.#startedBefore && restartCall !== undefined)
+      worker.postMessage([[0, restartCall, []]] satisfies WorkerCall[]);
     this.#startedBefore = true;
     this.#worker = worker;
     return worker;

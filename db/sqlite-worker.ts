@@ -17,7 +17,14 @@ import { BATCH_HOLD_MS_MAX } from './limits.ts';
 import type { SqlValue } from './replica.ts';
 import { SqliteFile } from './sqlite-file.ts';
 import { SqliteReplica } from './sqlite-replica.ts';
-import type { SqliteWorkerData, WorkerCall, WorkerCommitOutcome, WorkerFailure, WorkerMessage, WorkerReply } from './sqlite-worker-messages.ts';
+import type {
+  SqliteWorkerData,
+  WorkerCall,
+  WorkerCommitOutcome,
+  WorkerFailure,
+  WorkerMessage,
+  WorkerReply,
+} from './sqlite-worker-messages.ts';
 
 interface Side {
   call(operation: string, args: readonly unknown[]): unknown;
@@ -93,7 +100,10 @@ class WriterSide implements Side {
   async #begin(requestIds: readonly string[], waitMs: number): Promise<unknown> {
     await this.#batch?.rollback();
     this.#batch = await this.#writeAll.beginBatch(requestIds, waitMs);
-    this.#hold = systemClock.after(BATCH_HOLD_MS_MAX, () => void this.#end((batch) => batch.rollback()).catch(() => undefined)); // T2
+    this.#hold = systemClock.after(
+      BATCH_HOLD_MS_MAX,
+      () => void this.#end((batch) => batch.rollback()).catch(() => undefined),
+    ); // T2
     return this.#batch.found;
   }
 
@@ -123,7 +133,8 @@ class WriterSide implements Side {
   }
 
   #opened(): WriteBatch {
-    if (this.#batch === undefined) throw new PlatformError('STORE_BUSY', 'the batch was open for too long and was undone');
+    if (this.#batch === undefined)
+      throw new PlatformError('STORE_BUSY', 'the batch was open for too long and was undone');
     return this.#batch;
   }
 }
@@ -144,7 +155,6 @@ class ReaderSide implements Side {
   #read(replica: number, sql: string, params: readonly SqlValue[]): unknown {
     const path = data.files[replica]?.path;
     if (path === undefined) throw new PlatformError('INTERNAL', `no replica ${replica}`);
-    // Only replicas that the writer has opened are read, so this never creates a file.
     this.#files[replica] ??= new SqliteFile(path, 'reader', systemClock);
     this.#files[replica].checkFile();
     return this.#files[replica].query(sql, params);

@@ -31,7 +31,12 @@ const RELATIVE_IMPORT = /^(?:import|export)\s[^;]*?from\s+'(\.{1,2}\/[^']+\.ts)'
 export function startTypeScriptWorker(entry: URL, data: unknown, resourceLimits: ResourceLimits): Worker {
   const sources = new Map<string, string>();
   collectSources(entry, sources);
-  return new Worker(BOOT, { eval: true, name: entry.pathname, workerData: { entry: entry.href, sources, data }, resourceLimits });
+  return new Worker(BOOT, {
+    eval: true,
+    name: entry.pathname,
+    workerData: { entry: entry.href, sources, data },
+    resourceLimits,
+  });
 }
 
 function collectSources(url: URL, sources: Map<string, string>): void {

@@ -3,8 +3,11 @@
  *
  * Y1: a key in the path that is plain ASCII is hashed where it lies in the frame: no string, no copy.
  * Y2: a body is parsed only when every source before it had nothing.
- * Y3: what is hashed is what the app server gets: a key that UTF-8 cannot carry is refused.
+ * Y3: what is hashed is what the app server gets, and what the client meant: bytes that are not UTF-8 are refused, as
+ *     they would all become the one account of replacement characters. A header is ASCII: uWebSockets.js drops other
+ *     bytes at its ends, so a key that holds any cannot be trusted.
  */
+import { isUtf8 } from 'node:buffer';
 import type { AccountKeySource } from '../shared/config/cluster-schema.ts';
 import {
   accountKeyBytesOf,
@@ -15,7 +18,7 @@ import {
   requestBodyAt,
 } from '../shared/envelope.ts';
 import { PlatformError } from '../shared/errors.ts';
-import { ACCOUNT_KEY_BYTES_MAX, ACCOUNT_KEY_CHARS_MAX } from '../shared/routing/account-key-limits.ts';
+import { ACCOUNT_KEY_CHARS_MAX, accountKeyComplaint } from '../shared/routing/account-key-limits.ts';
 import { bucketOfHash, type HashKind, hashAsciiBytes, jdkStringHash, jdkUtf8Hash } from '../shared/routing/jdk-hash.ts';
 
 export interface AccountKeyRules {
@@ -54,12 +57,13 @@ export class AccountKeyReader {
           found.bucket = bucketOfHash(hashAsciiBytes(message, keyAt, keyAt + keyBytes), this.#rules.hash.buckets); // Y1
           return found;
         }
-        found.bucket = this.#bucketOf(checkedKey(accountKeyOf(message, start), 'path'));
+        if (!isUtf8(message.subarray(keyAt, keyAt + keyBytes))) throw notUtf8(source); // Y3
+        found.bucket = this.#bucketOf(checkedKey(accountKeyOf(message, start), source));
         return found;
       }
       const key = keyFrom(source, message, start, end);
       if (key === undefined || key === '') continue;
-      found.bucket = this.#bucketOf(checkedKey(key, Object.keys(source)[0] as string));
+      found.bucket = this.#bucketOf(checkedKey(key, source));
       found.bytes = Buffer.from(key);
       return found;
     }
@@ -87,27 +91,15 @@ function isPlainAscii(bytes: Buffer, start: number, end: number): boolean {
   return true;
 }
 
-function checkedKey(key: string, where: string): string {
-  if (key.length > ACCOUNT_KEY_CHARS_MAX || Buffer.byteLength(key) > ACCOUNT_KEY_BYTES_MAX) {
-    const detail = `expected an account key of at most ${ACCOUNT_KEY_CHARS_MAX} characters and ${ACCOUNT_KEY_BYTES_MAX} UTF-8 bytes in the ${where}, got ${key.length} characters`;
-    throw new PlatformError('ACCOUNT_KEY_INVALID', detail);
-  }
-  if (!key.isWellFormed()) {
-    throw new PlatformError(
-      'ACCOUNT_KEY_INVALID',
-      `expected an account key of whole Unicode characters in the ${where}, got a lone surrogate`,
-    ); // Y3
-  }
-  for (let index = 0; index < key.length; index++) {
-    const unit = key.charCodeAt(index);
-    if (unit < FIRST_PRINTABLE || unit === DELETE) {
-      throw new PlatformError(
-        'ACCOUNT_KEY_INVALID',
-        `expected an account key without control characters in the ${where}, got U+${unit.toString(16).padStart(4, '0')}`,
-      );
-    }
-  }
+function checkedKey(key: string, source: AccountKeySource): string {
+  const complaint = accountKeyComplaint(key);
+  if (complaint !== '') throw new PlatformError('ACCOUNT_KEY_INVALID', `${sourceText(source)}: ${complaint}`);
   return key;
+}
+
+/** Y3 */
+function notUtf8(source: AccountKeySource): PlatformError {
+  return new PlatformError('ACCOUNT_KEY_INVALID', `${sourceText(source)}: expected UTF-8, came other bytes`);
 }
 
 function keyFrom(
@@ -116,27 +108,43 @@ function keyFrom(
   start: number,
   end: number,
 ): string | undefined {
-  if ('header' in source) return headerIn(headerBlockOf(message, start), source.header);
+  if ('header' in source) {
+    const key = headerIn(headerBlockOf(message, start), source.header);
+    if (key !== undefined && NOT_ASCII.test(key)) {
+      const detail = `${sourceText(source)}: expected ASCII, came other characters; send such a key in the path, percent-encoded`;
+      throw new PlatformError('ACCOUNT_KEY_INVALID', detail); // Y3
+    }
+    return key;
+  }
   if ('query' in source) {
     const query = queryOf(message, start);
-    return query === '' ? undefined : (new URLSearchParams(query).get(source.query) ?? undefined);
+    const key = query === '' ? undefined : (new URLSearchParams(query).get(source.query) ?? undefined);
+    if (key?.includes(REPLACEMENT) === true && !REPLACEMENT_ENCODED.test(query)) throw notUtf8(source); // Y3
+    return key;
   }
-  return keyInBody(message, requestBodyAt(message, start), end, source.body); // Y2
+  const body = message.subarray(requestBodyAt(message, start), end);
+  if (!isUtf8(body)) throw notUtf8(source); // Y3
+  return keyInBody(body.toString('utf8'), source.body); // Y2
 }
+
+const NOT_ASCII = /[^\0-\x7f]/;
+/** What a decoder puts in the place of bytes that are not UTF-8, and how a client sends it when it means it. */
+const REPLACEMENT = '\ufffd';
+const REPLACEMENT_ENCODED = /%ef%bf%bd/i;
 
 function headerIn(block: string, name: string): string | undefined {
   const line = `${name}:`;
   let at = block.startsWith(line) ? 0 : block.indexOf(`\n${line}`) + 1;
   if (at === 0 && !block.startsWith(line)) return undefined;
   at += line.length;
-  return block.slice(at, block.indexOf('\n', at)).trim();
+  return block.slice(at, block.indexOf('\n', at));
 }
 
-function keyInBody(message: Buffer, bodyAt: number, end: number, pointer: string): string | undefined {
-  if (bodyAt === end) return undefined;
+function keyInBody(body: string, pointer: string): string | undefined {
+  if (body === '') return undefined;
   let value: unknown;
   try {
-    value = JSON.parse(message.toString('utf8', bodyAt, end));
+    value = JSON.parse(body);
   } catch {
     throw new PlatformError(
       'ACCOUNT_KEY_INVALID',

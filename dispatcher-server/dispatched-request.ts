@@ -13,7 +13,7 @@ import { remainingMsOf, requestClassOf, waitedMicrosOf } from '../shared/envelop
 import type { PlatformError } from '../shared/errors.ts';
 import type { Link, StreamOwner } from '../shared/link/link.ts';
 import { DeadlineMember } from '../shared/queue/deadline-list.ts';
-import type { Queueable } from '../shared/queue/request-queue.ts';
+import type { Queueable, QueueSeat } from '../shared/queue/request-queue.ts';
 import type { GroupLane } from './group-lane.ts';
 
 export type DispatchPhase = 'queued' | 'sent' | 'held' | 'done';
@@ -37,6 +37,7 @@ export class DispatchedRequest extends DeadlineMember implements StreamOwner, Qu
   readonly end: number;
   readonly requestClass: number;
   readonly queueBytes: number;
+  takenFrom: QueueSeat | undefined;
   readonly receivedAtMs: number;
   queuedAtMs: number;
   sentAtMs = 0;

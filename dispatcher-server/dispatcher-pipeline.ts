@@ -26,7 +26,7 @@ import {
 import { ERROR_KINDS, PlatformError, toPlatformError } from '../shared/errors.ts';
 import type { Link } from '../shared/link/link.ts';
 import type { BucketMap } from '../shared/published-state.ts';
-import { DeadlineList } from '../shared/queue/deadline-list.ts';
+import { DeadlineList, SWEEP_EVERY_MS } from '../shared/queue/deadline-list.ts';
 import type { HandedOn } from '../shared/queue/scanner.ts';
 import { AccountKeyReader } from './account-key-reader.ts';
 import { DispatchedRequest, type DispatchListener } from './dispatched-request.ts';
@@ -190,7 +190,7 @@ export class DispatcherPipeline implements DispatchListener {
 
   onError(request: DispatchedRequest, message: Buffer, start: number, end: number): void {
     const wire = errorWireOf(message, start);
-    this.#back(request, PEER_FAILED.has(wire));
+    this.#back(request, wire === TIME_IS_UP ? this.#blame(request) : PEER_FAILED.has(wire));
     if (HOLD.has(wire) && this.#hold(request)) return;
     if (ELSEWHERE.has(wire) && this.#retry(request)) return;
     this.#answer(request);
@@ -210,7 +210,7 @@ export class DispatcherPipeline implements DispatchListener {
   onCancel(origin: Link, streamId: number): void {
     const request = this.#byOrigin.get(origin)?.get(streamId);
     if (request === undefined) return;
-    this.#recall(request, false);
+    this.#recall(request, this.#blame(request));
     this.#answer(request);
   }
 
@@ -220,11 +220,15 @@ export class DispatcherPipeline implements DispatchListener {
     this.#byOrigin.delete(origin);
   }
 
-  /** The request is back from its link: the queue may hand on another one. */
-  #back(request: DispatchedRequest, failed: boolean): void {
+  /**
+   * The request is back from its link: the queue may hand on another one.
+   * @param failed whether the app server is to blame; undefined when the end says nothing about it
+   */
+  #back(request: DispatchedRequest, failed: boolean | undefined): void {
     const lane = request.lane as GroupLane;
-    const elapsedMs = this.#clock.nowMs() - request.sentAtMs;
-    if (request.peer !== undefined) lane.pool.recordReply(request.peer, failed, elapsedMs);
+    const { peer } = request;
+    if (peer !== undefined && failed !== undefined)
+      lane.pool.recordReply(peer, failed, this.#clock.nowMs() - request.sentAtMs);
     request.link = undefined;
     lane.queue.release(request);
     lane.scanner.wake();
@@ -259,12 +263,22 @@ export class DispatcherPipeline implements DispatchListener {
   #onDeadline(request: DispatchedRequest): void {
     const where =
       request.phase === 'sent' ? `at app server ${request.peer?.id}` : `in the dispatcher (${request.phase})`;
-    this.#recall(request, this.#clock.nowMs() - request.sentAtMs >= DEADLINE_BLAME_MS);
+    this.#recall(request, this.#blame(request));
     this.#fail(request, new PlatformError('DEADLINE_EXCEEDED', `the time of the request was up ${where}`));
   }
 
-  /** Nobody waits for it any more: tells the app server that works on it. @param failed the app server is to blame */
-  #recall(request: DispatchedRequest, failed: boolean): void {
+  /**
+   * Whether a request that ends without a reply speaks against its app server: its time is up, and it had enough of
+   * it. Who notices that first (its sender, we, the app server) is chance, so that must not decide.
+   */
+  #blame(request: DispatchedRequest): true | undefined {
+    const nowMs = this.#clock.nowMs();
+    const timeIsUp = request.deadlineAtMs - nowMs <= SWEEP_EVERY_MS;
+    return timeIsUp && nowMs - request.sentAtMs >= DEADLINE_BLAME_MS ? true : undefined;
+  }
+
+  /** Nobody waits for it any more: tells the app server that works on it. @param failed as for #back */
+  #recall(request: DispatchedRequest, failed: boolean | undefined): void {
     this.#holdGate.forget(request);
     const link = request.link;
     if (request.phase !== 'sent' || link === undefined) return;
@@ -335,6 +349,8 @@ const HOLD = wires('WRONG_GROUP', 'VIEW_CHANGING', 'BUCKET_MOVING');
 
 /** Refused unserved: another app server of the group may take it. */
 const ELSEWHERE = wires('DRAINING', 'NOT_READY', 'QUEUE_FULL', 'STORE_UNAVAILABLE');
+
+const TIME_IS_UP = ERROR_KINDS.DEADLINE_EXCEEDED.wire;
 
 /** Errors that speak against the app server, not against the request. */
 const PEER_FAILED = wires('INTERNAL', 'HANDLER_FAILED', 'STORE_UNAVAILABLE', 'NOT_READY');

@@ -3,7 +3,6 @@
  *
  * A1: a request whose end the parser and a proxy in front could see in different places is cut off without an answer
  *     (answering would still run the request that is smuggled behind it).
- * A2: nothing is allocated for a header that is not kept.
  */
 import type { LimitsConfig } from '../shared/config/cluster-schema.ts';
 import { PlatformError } from '../shared/errors.ts';
@@ -32,7 +31,8 @@ const HOP_HEADERS = new Set([
 const METHOD = /^[A-Za-z]{1,32}$/;
 const CONTENT_LENGTH = /^\d{1,12}$/;
 const TARGET = /^[\x21-\x7e]+$/;
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+/** W3C Trace Context: version ff and ids of nothing but zeros are invalid. */
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** Reads one request at the door. One object serves all requests: they are admitted one at a time. */
 export class Admitter {

@@ -7,7 +7,9 @@ export class DispatcherReach {
   readonly #reachable = new WeakMap<Peer, ReadonlySet<string>>();
 
   onNotice(peer: Peer, topic: string, value: unknown): void {
-    if (topic === REACH_TOPIC) this.#reachable.set(peer, new Set((value as ReachNotice).groups));
+    if (topic !== REACH_TOPIC) return;
+    const groups = (value as Partial<ReachNotice> | null)?.groups;
+    if (Array.isArray(groups)) this.#reachable.set(peer, new Set(groups as string[]));
   }
 
   /** Groups that no working dispatcher reaches, in words; empty when every group can be served. */

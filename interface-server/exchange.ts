@@ -13,7 +13,7 @@ import type { RequestFields } from '../shared/envelope.ts';
 import type { PlatformError } from '../shared/errors.ts';
 import type { Link, StreamOwner } from '../shared/link/link.ts';
 import { DeadlineMember } from '../shared/queue/deadline-list.ts';
-import type { Queueable } from '../shared/queue/request-queue.ts';
+import type { Queueable, QueueSeat } from '../shared/queue/request-queue.ts';
 import type { WebResponse } from '../shared/web-server.ts';
 
 export type ExchangePhase = 'reading' | 'queued' | 'sent' | 'done';
@@ -35,6 +35,7 @@ export class Exchange extends DeadlineMember implements StreamOwner, Queueable, 
 
   requestClass = 0;
   queueBytes = OVERHEAD_BYTES;
+  takenFrom: QueueSeat | undefined;
   /** When the client's request came, and when it was queued last; ms on the monotonic clock. */
   receivedAtMs = 0;
   queuedAtMs = 0;
@@ -59,8 +60,8 @@ export class Exchange extends DeadlineMember implements StreamOwner, Queueable, 
   peer: Peer | undefined;
   link: Link | undefined;
   streamId = 0;
-  /** Whether it may have reached a handler. */
-  wasSent = false;
+  /** A try of it was lost on its way: it may have reached a handler. */
+  wasLost = false;
 
   constructor(response: WebResponse, listener: ExchangeListener) {
     super();

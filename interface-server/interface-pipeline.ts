@@ -18,17 +18,17 @@ import { errorWireOf, readError, replyIsWhole, statusOf, writeRequest } from '..
 import { ERROR_KINDS, PlatformError } from '../shared/errors.ts';
 import { requestIdText } from '../shared/ids.ts';
 import type { Logger } from '../shared/log.ts';
-import type { PublishedState, RouteEntry } from '../shared/published-state.ts';
+import type { PublishedState } from '../shared/published-state.ts';
 import { DeadlineList } from '../shared/queue/deadline-list.ts';
 import { RequestQueue } from '../shared/queue/request-queue.ts';
 import { type HandedOn, Scanner } from '../shared/queue/scanner.ts';
 import type { Tick } from '../shared/queue/tick.ts';
-import { RouteTable } from '../shared/routing/route-table.ts';
 import type { WebRequest, WebResponse } from '../shared/web-server.ts';
 import { Admitter } from './admission.ts';
 import { readBody } from './body-reader.ts';
 import { Exchange, type ExchangeListener } from './exchange.ts';
 import type { InterfaceMetrics } from './interface-metrics.ts';
+import { contentTypeRefusal, PublishedRoutes } from './published-routes.ts';
 import { type ProblemOptions, writeProblem, writeReplyFrame } from './reply-writer.ts';
 
 export interface InterfacePipelineOptions {
@@ -39,11 +39,6 @@ export interface InterfacePipelineOptions {
   readonly log: Logger;
   readonly clock: Clock;
   readonly tick: Tick;
-}
-
-interface PublishedRoute {
-  readonly entry: RouteEntry;
-  readonly classIndex: number;
 }
 
 export class InterfacePipeline implements ExchangeListener {
@@ -59,7 +54,7 @@ export class InterfacePipeline implements ExchangeListener {
   readonly #incarnationHigh: number;
   readonly #incarnationLow: number;
   #config: ClusterConfig;
-  #routes: RouteTable<PublishedRoute> = RouteTable.build<PublishedRoute>([]);
+  readonly #routes = new PublishedRoutes();
   #counter = 0;
   #draining = false;
   /** Requests not yet answered. */
@@ -82,16 +77,8 @@ export class InterfacePipeline implements ExchangeListener {
 
   /** Acts on what the coordinator published. */
   applyState(state: PublishedState): void {
-    const { config, routes } = state;
-    const classNames = Object.keys(config.queues);
-    // First what can fail: a state that is refused must leave nothing half changed.
-    this.#routes = RouteTable.build(
-      routes.map((entry) => ({
-        method: entry.method,
-        pattern: entry.pattern,
-        value: { entry, classIndex: Math.max(0, classNames.indexOf(entry.requestClass)) },
-      })),
-    );
+    const { config } = state;
+    this.#routes.apply(state); // first what can fail: a state that is refused must leave nothing half changed
     this.#config = config;
     this.#admitter.configure(config.limits);
     this.queue.configure(config.queues);
@@ -139,43 +126,17 @@ export class InterfacePipeline implements ExchangeListener {
 
   /** Finds the route, and with it the request's class and the account key that the path names. */
   #route(exchange: Exchange): boolean {
-    const path = exchange.target.slice(0, exchange.pathLength);
-    const match = this.#routes.find(exchange.method, path);
-    if (match.kind === 'found') {
-      const { entry, classIndex } = match.value;
-      exchange.requestClass = classIndex;
-      if (entry.accountParam !== null) exchange.pathAccountKey = match.params[entry.accountParam] ?? '';
-      return this.#takesContentType(exchange, entry);
-    }
-    if (match.kind === 'malformed') {
-      this.#fail(
-        exchange,
-        new PlatformError('REQUEST_INVALID', 'expected a path percent-encoded as UTF-8, got one that does not decode'),
-      );
+    const verdict = this.#routes.find(exchange.method, exchange.target.slice(0, exchange.pathLength));
+    if (verdict.kind === 'refused') {
+      this.#fail(exchange, verdict.error, verdict.allow === undefined ? {} : { allow: verdict.allow });
       return false;
     }
-    const allow = this.#routes.methodsOf(path);
-    if (allow.length > 0) {
-      const detail = `expected ${allow.join(' or ')} on this path, got ${exchange.method}`;
-      this.#fail(exchange, new PlatformError('METHOD_NOT_ALLOWED', detail), { allow });
-      return false;
-    }
-    this.#fail(
-      exchange,
-      new PlatformError('ROUTE_UNKNOWN', `no service has a route for ${exchange.method} ${path.slice(0, 200)}`),
-    );
-    return false;
-  }
-
-  #takesContentType(exchange: Exchange, entry: RouteEntry): boolean {
-    const { contentType, contentLength } = this.#admitter;
-    if (contentLength === 0 || entry.contentTypes.length === 0) return true;
-    const semicolon = contentType.indexOf(';');
-    const mediaType = (semicolon === -1 ? contentType : contentType.slice(0, semicolon)).trim().toLowerCase();
-    if (entry.contentTypes.includes(mediaType)) return true;
-    const detail = `expected a body of ${entry.contentTypes.join(' or ')}, got ${mediaType === '' ? 'no content-type' : mediaType}`;
-    this.#fail(exchange, new PlatformError('CONTENT_TYPE_UNSUPPORTED', detail), { closeConnection: true });
-    return false;
+    exchange.requestClass = verdict.requestClass;
+    exchange.pathAccountKey = verdict.pathAccountKey;
+    const { contentLength, contentType } = this.#admitter;
+    const refusal = contentLength === 0 ? undefined : contentTypeRefusal(verdict.entry, contentType);
+    if (refusal !== undefined) this.#fail(exchange, refusal, { closeConnection: true });
+    return refusal === undefined;
   }
 
   #readBody(exchange: Exchange): void {
@@ -226,7 +187,7 @@ export class InterfacePipeline implements ExchangeListener {
     if (peer === undefined || link === undefined) {
       if (this.#pool.working.length > 0) return 'blocked';
       this.queue.release(exchange);
-      this.#fail(exchange, NO_DISPATCHER);
+      this.#fail(exchange, NO_DISPATCHER, { outcomeUnknown: exchange.wasLost });
       return 'done';
     }
     const nowMs = this.#clock.nowMs();
@@ -236,7 +197,6 @@ export class InterfacePipeline implements ExchangeListener {
     exchange.peer = peer;
     exchange.link = link;
     exchange.phase = 'sent';
-    exchange.wasSent = true;
     exchange.streamId = link.openStream(exchange);
     writeRequest(link.writer, exchange.streamId, exchange);
     link.endStreamFrame();
@@ -246,7 +206,8 @@ export class InterfacePipeline implements ExchangeListener {
   onReply(exchange: Exchange, message: Buffer, start: number, end: number): void {
     if (!replyIsWhole(message, start, end)) {
       this.#back(exchange, true);
-      this.#fail(exchange, new PlatformError('LINK_FRAME_INVALID', 'the dispatcher sent a reply that is cut short'));
+      const error = new PlatformError('LINK_FRAME_INVALID', 'the dispatcher sent a reply that is cut short');
+      this.#fail(exchange, error, { outcomeUnknown: true });
       return;
     }
     const status = statusOf(message, start);
@@ -265,20 +226,26 @@ export class InterfacePipeline implements ExchangeListener {
     this.#back(exchange, elsewhere);
     if (elsewhere && this.#retry(exchange)) return;
     const { error, by, retryAfterMs } = readError(message, start, end);
-    this.#fail(exchange, error, { by, retryAfterMs, outcomeUnknown: UNKNOWN.has(wire) });
+    const outcomeUnknown = UNKNOWN.has(wire) || (exchange.wasLost && error.retryable);
+    this.#fail(exchange, error, { by, retryAfterMs, outcomeUnknown });
   }
 
   onLost(exchange: Exchange, reason: PlatformError): void {
+    exchange.wasLost = true;
     this.#back(exchange, true);
     if (this.#retry(exchange)) return;
     const detail = `the connection to dispatcher ${exchange.peer?.id} was lost (${reason.code}) and the request could not be sent again in time`;
     this.#fail(exchange, new PlatformError('LINK_LOST', detail), { outcomeUnknown: true });
   }
 
-  /** The exchange is back from its link: the queue may hand on another one. */
-  #back(exchange: Exchange, failed: boolean): void {
-    const nowMs = this.#clock.nowMs();
-    if (exchange.peer !== undefined) this.#pool.recordReply(exchange.peer, failed, nowMs - exchange.sentAtMs);
+  /**
+   * The exchange is back from its link: the queue may hand on another one.
+   * @param failed whether its peer is to blame; undefined when its end says nothing about the peer
+   */
+  #back(exchange: Exchange, failed: boolean | undefined): void {
+    const { peer } = exchange;
+    if (peer !== undefined && failed !== undefined)
+      this.#pool.recordReply(peer, failed, this.#clock.nowMs() - exchange.sentAtMs);
     exchange.link = undefined;
     this.queue.release(exchange); // X2
     this.scanner.wake();
@@ -304,24 +271,26 @@ export class InterfacePipeline implements ExchangeListener {
       this.#fail(exchange, new PlatformError('CLIENT_TOO_SLOW', detail), { closeConnection: true });
       return;
     }
-    this.#recall(exchange, this.#clock.nowMs() - exchange.sentAtMs >= DEADLINE_BLAME_MS);
-    const elapsedMs = Math.round(this.#clock.nowMs() - exchange.receivedAtMs);
-    const where = exchange.wasSent
+    const nowMs = this.#clock.nowMs();
+    const outcomeUnknown = exchange.phase === 'sent' || exchange.wasLost;
+    this.#recall(exchange, nowMs - exchange.sentAtMs >= DEADLINE_BLAME_MS ? true : undefined);
+    const elapsedMs = Math.round(nowMs - exchange.receivedAtMs); // I1
+    const where = outcomeUnknown
       ? 'in the cluster: it may have had its effect'
       : 'in the queue of the interface server: it had no effect';
     const detail = `no reply within ${elapsedMs} ms; the request was ${where}. It is safe to send again with an Idempotency-Key`;
-    this.#fail(exchange, new PlatformError('DEADLINE_EXCEEDED', detail), { outcomeUnknown: exchange.wasSent });
+    this.#fail(exchange, new PlatformError('DEADLINE_EXCEEDED', detail), { outcomeUnknown });
   }
 
   #onAborted(exchange: Exchange): void {
     if (exchange.phase === 'done') return;
     this.#metrics.aborted.value++;
-    this.#recall(exchange, false);
+    this.#recall(exchange, undefined);
     this.#finish(exchange, 499);
   }
 
-  /** Nobody waits for it any more: tells those who work on it. @param failed its peer is to blame */
-  #recall(exchange: Exchange, failed: boolean): void {
+  /** Nobody waits for it any more: tells those who work on it. @param failed as for #back */
+  #recall(exchange: Exchange, failed: boolean | undefined): void {
     const link = exchange.link;
     if (exchange.phase !== 'sent' || link === undefined) return;
     link.cancelStream(exchange.streamId);
@@ -335,7 +304,13 @@ export class InterfacePipeline implements ExchangeListener {
     const requestId = this.#requestId(exchange);
     if (error.status >= 500 && error.status !== 503)
       this.#metrics.logFailure(this.#options.log, exchange, requestId, error);
-    writeProblem(exchange.response, error, { ...options, requestId, isHead: exchange.method === 'HEAD' });
+    const closeConnection = options.closeConnection === true || this.#draining;
+    writeProblem(exchange.response, error, {
+      ...options,
+      requestId,
+      closeConnection,
+      isHead: exchange.method === 'HEAD',
+    });
   }
 
   #finish(exchange: Exchange, status: number): void {

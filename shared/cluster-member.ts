@@ -3,7 +3,6 @@
  * an admin listener. Each tier adds its own pipeline.
  */
 
-import path from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type AdminServer, startAdminServer } from './admin-server.ts';
 import { systemClock } from './clock.ts';
@@ -13,6 +12,7 @@ import type { LinkIdentity } from './link/greeting.ts';
 import { linkSettingsOf } from './link/link-settings.ts';
 import type { Metrics } from './metrics.ts';
 import type { PublishedState, RouteEntry } from './published-state.ts';
+import { publishedStatePath } from './published-state-file.ts';
 import { systemRandom } from './random.ts';
 import type { ServerOptions, Tier } from './server-process.ts';
 import { VERSION } from './version.ts';
@@ -69,7 +69,7 @@ export async function joinCluster(options: ClusterMemberOptions): Promise<Cluste
       ...(options.routes === undefined ? {} : { routes: options.routes }),
     },
     settings: linkSettingsOf(config),
-    stateFile: path.resolve(server.rootFolder, config.dataFolder, serverId, 'published-state.json'),
+    stateFile: publishedStatePath(server.rootFolder, config.dataFolder, serverId),
     log,
     onState: options.onState,
   });

@@ -37,15 +37,19 @@ export const HELLO_BYTES_MAX = 4 * KIB;
 /** Connections that have not greeted yet, per listener: strangers cannot use up memory. */
 export const LINK_GREETING_MAX = 256;
 
-/** First and longest pause between two dials; half of each is random. */
+/** First and longest pause between two dials; half of each is random. A refused dial costs microseconds, and a peer that
+ * is back must not wait for it: a cluster is whole again within seconds. */
 export const REDIAL_MS_MIN = 50;
-export const REDIAL_MS_MAX = 2_000;
+export const REDIAL_MS_MAX = 500;
 
 /** A deadline that passes sooner says more about the client's patience than about the peer's health. */
 export const DEADLINE_BLAME_MS = 1_000;
 
 /** Requests a hold gate keeps while a map or view changes; one more is refused with what it was held for. */
 export const HOLD_REQUESTS_MAX = 4_096;
+
+/** Bytes of what a hold gate keeps: they count against no window any more, so they need a bound of their own. */
+export const HOLD_BYTES_MAX = 64 * MIB;
 
 assert.ok(LINK_STREAMS_MAX <= 65_536, 'a slot must fit 16 bits of the stream id');
 assert.ok(BATCH_BUFFER_BYTES <= BATCH_BYTES_MAX, 'a batch must be allowed to fill its first buffer');

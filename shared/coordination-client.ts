@@ -73,7 +73,7 @@ export class CoordinationClient {
     const { identity, settings, log, random } = options;
     const shared = { identity, settings, log, handlers, expectRole: 'coordinator', clock: this.#clock } as const;
     this.#dialers = options.coordinators.map(
-      (address) => new LinkDialer({ ...shared, address, ...(random === undefined ? {} : { random }) }),
+      (address) => new LinkDialer({ ...shared, address, ...(random === undefined ? {} : { random }) }), // J2: it dials until it is closed
     );
   }
 

@@ -4,7 +4,7 @@
  * REQUEST
  * | offset | size | field           | meaning                                                             |
  * |--------|------|-----------------|---------------------------------------------------------------------|
- * | 16     | 16 B | requestId       | incarnation of the interface server (8 B), counter (u64)            |
+ * | 16     | 16 B | requestId       | incarnation of the interface server (8 B), counter (u64), big-endian |
  * | 32     | u32  | bucketMapEpoch  | of the dispatcher's map; 0 before the dispatcher                     |
  * | 36     | u16  | bucket          | set by the dispatcher                                               |
  * | 38     | u8   | attempt         | times this request was sent before, on this hop                     |

@@ -13,7 +13,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, renameSync } from 'node:fs';
 import { copyFile, mkdir, open, rename } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { toPlatformError } from './errors.ts';
 
 const FORMAT = 'trunkline-published-state';
@@ -26,6 +26,11 @@ export type StateFileContent<T> =
   | { readonly kind: 'previous'; readonly value: T; readonly reason: string }
   | { readonly kind: 'damaged'; readonly reason: string }
   | { readonly kind: 'foreign'; readonly reason: string };
+
+/** Where a server keeps it. */
+export function publishedStatePath(rootFolder: string, dataFolder: string, serverId: string): string {
+  return resolve(rootFolder, dataFolder, serverId, 'published-state.json');
+}
 
 type Generation<T> = Extract<StateFileContent<T>, { kind: 'absent' | 'whole' | 'damaged' | 'foreign' }>;
 
@@ -43,6 +48,15 @@ export class PublishedStateFile<T> {
 
   /** For the start of a server: blocks for as long as reading one small file takes. */
   read(): StateFileContent<T> {
+    return this.#newestWhole((reason) => `${reason}; it was set aside as ${this.#setAside()}`); // D2
+  }
+
+  /** The same for those who do not keep the file: what is damaged stays for its keeper to find. */
+  peek(): StateFileContent<T> {
+    return this.#newestWhole((reason) => reason);
+  }
+
+  #newestWhole(onDamage: (reason: string) => string): StateFileContent<T> {
     const newest = this.#readGeneration(this.file);
     if (newest.kind === 'whole' || newest.kind === 'foreign') return newest;
     const previous = this.#readGeneration(`${this.file}.previous`);
@@ -50,7 +64,7 @@ export class PublishedStateFile<T> {
       if (previous.kind !== 'whole') return newest;
       return { ...previous, kind: 'previous', reason: `${this.file} is gone` };
     }
-    const reason = `${newest.reason}; it was set aside as ${this.#setAside()}`; // D2
+    const reason = onDamage(newest.reason);
     return previous.kind === 'whole' ? { ...previous, kind: 'previous', reason } : { kind: 'damaged', reason };
   }
 

@@ -22,6 +22,7 @@ export interface RouteEntry {
 }
 
 export interface BucketMap {
+  /** P2 */
   readonly epoch: number;
   readonly groupIds: readonly string[];
   /** Index into `groupIds` for every bucket: `owners[bucket]`. */

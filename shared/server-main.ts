@@ -5,16 +5,22 @@
  * M1: a stop ends in an exit, at the latest `limits.drainMs` + 1 s after it was asked for.
  * M2: with an IPC parent, the terminal's SIGINT and SIGHUP are the parent's to act on: it stops servers in order.
  * M3: an error nobody caught ends the process; starting again and recovering is the tested path.
+ * M4: a config file that the coordinator would refuse keeps no server from starting again: it starts from the config
+ *     that was published last, and says so.
  */
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from './clock.ts';
 import { clusterServers } from './cluster-servers.ts';
-import type { ClusterConfig } from './config/cluster-schema.ts';
+import { type ClusterConfig, clusterSchema } from './config/cluster-schema.ts';
 import { formatConfigProblems, readClusterConfigFile } from './config/load-cluster-config.ts';
 import { readSecret } from './config/secret.ts';
+import { chooseStartConfig, stateAsFound } from './config/start-config.ts';
 import { type ErrorCode, PlatformError, toPlatformError } from './errors.ts';
 import { createLogger, type Logger, type LogLevel } from './log.ts';
+import type { PublishedState } from './published-state.ts';
+import { PublishedStateFile, publishedStatePath } from './published-state-file.ts';
+import { parsePublishedState } from './published-state-schema.ts';
 import type { RunningServer, StartServer, Tier } from './server-process.ts';
 
 /** What a server's process tells its IPC parent. */
@@ -37,17 +43,29 @@ const LOG_LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'erro
 /** A drain gets this much longer than it was promised before the process ends anyway. */
 const STOP_GRACE_MS = 1_000;
 
-const USAGE = 'expected --config FILE --id SERVER_ID [--root FOLDER] [--log-level LEVEL]';
+const USAGE = 'expected --config FILE --id SERVER_ID [--root FOLDER] [--data FOLDER] [--log-level LEVEL]';
+
+/** Where the published state is looked for when neither the arguments nor the file say it. */
+const DATA_FOLDER_DEFAULT = clusterSchema.shape.dataFolder.parse(undefined);
 
 interface ServerArguments {
   readonly configFile: string;
   readonly serverId: string;
   readonly rootFolder: string;
+  /** Relative to `rootFolder`, like `dataFolder` of the config, which says it otherwise. */
+  readonly dataFolder: string | undefined;
   readonly logLevel: LogLevel;
 }
 
+/** The published state in what a tier keeps on disk. Throws when that has another shape. */
+type ParseKeptState = (kept: unknown) => PublishedState;
+
 /** Runs one server until it is told to stop. Never returns normally: the process exits with one of EXIT_CODES. */
-export async function runServerProcess(tier: Tier, start: StartServer): Promise<void> {
+export async function runServerProcess(
+  tier: Tier,
+  start: StartServer,
+  parseKept: ParseKeptState = parsePublishedState,
+): Promise<void> {
   let log: Logger = createLogger({ tier });
   const onFatal = (thrown: unknown): never => {
     log.fatal({ err: thrown }, 'nobody caught this error: the process ends');
@@ -62,7 +80,7 @@ export async function runServerProcess(tier: Tier, start: StartServer): Promise<
     const args = readArguments(process.argv.slice(2));
     log = createLogger({ tier, serverId: args.serverId, level: args.logLevel });
     life.log = log;
-    const config = await loadConfig(args.configFile);
+    const config = await loadConfig(args, parseKept, log);
     requireServer(config, tier, args.serverId);
     life.drainMs = config.limits.drainMs;
     const { configFile, serverId, rootFolder } = args;
@@ -90,7 +108,9 @@ class ServerLife {
         if (!process.connected) this.#onSignal(signal); // M2
       });
     }
-    process.on('disconnect', () => this.#onSignal('the process that started this one ended'));
+    const onDisconnect = (): void => this.#onSignal('the process that started this one ended');
+    process.on('disconnect', onDisconnect);
+    if (process.send !== undefined && !process.connected) onDisconnect(); // it ended while this one was loading
   }
 
   #onSignal(reason: string): void {
@@ -124,6 +144,7 @@ function readArguments(argv: readonly string[]): ServerArguments {
     config: { type: 'string' },
     id: { type: 'string' },
     root: { type: 'string', default: process.cwd() },
+    data: { type: 'string' },
     'log-level': { type: 'string', default: 'info' },
   } as const;
   const parse = () => parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values;
@@ -133,7 +154,7 @@ function readArguments(argv: readonly string[]): ServerArguments {
   } catch (thrown) {
     throw new PlatformError('USAGE', `${toPlatformError(thrown).detail}; ${USAGE}`);
   }
-  const { config, id, root } = values;
+  const { config, id, root, data: dataFolder } = values;
   const logLevel = LOG_LEVELS.find((level) => level === values['log-level']);
   if (config === undefined || id === undefined) throw new PlatformError('USAGE', `${USAGE}, got ${argv.join(' ')}`);
   if (logLevel === undefined) {
@@ -142,13 +163,35 @@ function readArguments(argv: readonly string[]): ServerArguments {
       `--log-level: expected one of ${LOG_LEVELS.join(', ')}, got ${values['log-level']}`,
     );
   }
-  return { configFile: path.resolve(config), serverId: id, rootFolder: path.resolve(root), logLevel };
+  return { configFile: path.resolve(config), serverId: id, rootFolder: path.resolve(root), dataFolder, logLevel };
 }
 
-async function loadConfig(file: string): Promise<ClusterConfig> {
-  const result = await readClusterConfigFile(file);
-  if (!result.ok) throw new PlatformError('CONFIG_INVALID', formatConfigProblems(result.problems));
-  return result.config;
+/** @throws PlatformError CONFIG_INVALID when there is none to start from */
+async function loadConfig(args: ServerArguments, parseKept: ParseKeptState, log: Logger): Promise<ClusterConfig> {
+  const { configFile, rootFolder, serverId } = args;
+  const file = await readClusterConfigFile(configFile);
+  const dataFolder = args.dataFolder ?? (file.ok ? file.config.dataFolder : DATA_FOLDER_DEFAULT);
+  const stateFile = publishedStatePath(rootFolder, dataFolder, serverId);
+  const kept = new PublishedStateFile(stateFile, parseKept).peek();
+  const state = 'value' in kept ? stateAsFound(kept.value, dataFolder, rootFolder) : undefined;
+  const start = chooseStartConfig(file, state);
+  switch (start.kind) {
+    case 'file':
+      return start.config;
+    case 'published': {
+      const { code, reasons } = start;
+      log.warn(
+        { configFile, code, reasons, stateFile, epoch: state?.epoch },
+        'config file refused; starting from the config that was published last',
+      ); // M4
+      return start.config;
+    }
+    case 'none': {
+      const why = 'reason' in kept ? kept.reason : `${stateFile} is not there (--data FOLDER says where else)`;
+      const detail = `${formatConfigProblems(start.problems)}\nNo published config to start from instead: ${why}`;
+      throw new PlatformError('CONFIG_INVALID', detail);
+    }
+  }
 }
 
 function requireServer(config: ClusterConfig, tier: Tier, serverId: string): void {

@@ -1,5 +1,7 @@
 /** Door to undici: WebSocket connections to other servers, and HTTP requests. */
-import { Agent, fetch, WebSocket } from 'undici';
+import type { Socket } from 'node:net';
+import { Agent, buildConnector, fetch, WebSocket } from 'undici';
+import { systemClock, type TimerHandle } from './clock.ts';
 
 export { fetch as httpFetch };
 
@@ -15,6 +17,7 @@ export interface WebSocketListeners {
 export interface ClientWebSocket {
   send(bytes: Uint8Array): void;
   readonly bufferedBytes: number;
+  /** Also gives up a dial that is not through yet. @param reason at most 123 bytes */
   close(code: number, reason: string): void;
 }
 
@@ -30,11 +33,21 @@ export interface DialOptions {
 /** Fragments of one message: links send whole messages, so few are allowed. */
 const FRAGMENTS_MAX = 4;
 
+/** How long the peer has to answer our close; undici itself would wait for it for ever. */
+const CLOSE_ANSWER_MS_MAX = 1_000;
+
 /** Dials; what happens is told to the listeners. @returns the connection, so that a dial can be given up */
 export function dialWebSocket(options: DialOptions, listeners: WebSocketListeners): ClientWebSocket {
+  let tcp: Socket | undefined;
+  let lastCall: TimerHandle | undefined;
+  const connect = buildConnector({ timeout: options.connectTimeoutMs });
   const agent = new Agent({
     webSocket: { maxPayloadSize: options.messageBytesMax, maxFragments: FRAGMENTS_MAX },
-    connect: { timeout: options.connectTimeoutMs },
+    connect: (target, done) =>
+      connect(target, (...result) => {
+        tcp = result[1] ?? undefined;
+        done(...result);
+      }),
   });
   const webSocket = new WebSocket(`ws://${options.address}${options.path}`, { dispatcher: agent });
   webSocket.binaryType = 'arraybuffer';
@@ -43,7 +56,10 @@ export function dialWebSocket(options: DialOptions, listeners: WebSocketListener
     get bufferedBytes() {
       return webSocket.bufferedAmount;
     },
-    close: (code, reason) => webSocket.close(code, reason),
+    close: (code, reason) => {
+      webSocket.close(code, reason);
+      lastCall ??= systemClock.after(CLOSE_ANSWER_MS_MAX, () => tcp?.destroy());
+    },
   };
   webSocket.onopen = () => listeners.onOpen(socket);
   webSocket.onmessage = (event) => {
@@ -52,6 +68,7 @@ export function dialWebSocket(options: DialOptions, listeners: WebSocketListener
     listeners.onMessage(data instanceof ArrayBuffer ? Buffer.from(data) : Buffer.alloc(0));
   };
   webSocket.onclose = (event) => {
+    lastCall?.cancel();
     listeners.onClose(event.code, event.reason);
     void agent.destroy();
   };

@@ -27,8 +27,8 @@ const ROOT = path.resolve(import.meta.dirname, '..');
 const DOORS = {
   commander: 'deploy/cli.ts',
   'find-my-way': '*',
-  'generic-pool': 'db/mysql-replica.ts',
-  mysql2: 'db/mysql-replica.ts',
+  'generic-pool': 'db/mysql-pool.ts',
+  mysql2: 'db/mysql-connection.ts',
   pino: 'shared/log.ts',
   'prom-client': 'shared/metrics.ts',
   'uWebSockets.js': 'shared/web-server.ts',
@@ -37,8 +37,15 @@ const DOORS = {
   zod: '*',
 };
 
-/** Files without a test of their own, and why. */
-const UNTESTED: Readonly<Record<string, string>> = {};
+/** What only runs as a process of its own, and the test that runs it. */
+const PROCESSES: Readonly<Record<string, string>> = {
+  'app-server/start-app-server.ts': 'test/integration/cluster/requests.test.ts',
+  'coordinator-server/start-coordinator-server.ts': 'test/integration/cluster/requests.test.ts',
+  'deploy/cli.ts': 'test/integration/deploy/up.test.ts',
+  'dispatcher-server/start-dispatcher-server.ts': 'test/integration/cluster/requests.test.ts',
+  'interface-server/start-interface-server.ts': 'test/integration/cluster/requests.test.ts',
+  'shared/cluster-member.ts': 'test/integration/cluster/requests.test.ts',
+};
 
 /** What is started from outside the source: programs, tests, benchmarks, services (found by folder). */
 function isRoot(file: string): boolean {
@@ -47,7 +54,7 @@ function isRoot(file: string): boolean {
     file === 'deploy/cli.ts' ||
     file.endsWith('.test.ts') ||
     /^test\/bench\/[\w-]+\.ts$/.test(file) ||
-    /^(app-server\/services|deploy\/examples)\/([\w-]+)\/(service|\2)\.ts$/.test(file)
+    /(^|\/)(services|examples)\/([\w-]+)\/(service|\3)\.ts$/.test(file)
   );
 }
 
@@ -66,7 +73,7 @@ describe('the project is tidy', () => {
   tidy('files and folders are kebab-case and named after what they define', () =>
     nameComplaints(files.map((f) => f.path)),
   );
-  tidy('every file with logic has a test', () => untestedComplaints(files, UNTESTED));
+  tidy('every file with logic has a test', () => untestedComplaints(files, PROCESSES));
   tidy('no test is silenced without a reason', () => silencedTestComplaints(files));
   tidy('no file names a folder of one machine', () => machinePathComplaints(textFiles()));
   tidy('versions are exact', () => pinComplaints(json('package.json')));
@@ -141,8 +148,12 @@ describe('each house rule can fail', () => {
       untestedComplaints(one('db/x.ts', 'export interface X { f: () => void;\n}\nexport const A = 1;'), {}),
       [],
     );
-    assert.deepEqual(untestedComplaints(one('db/x.ts', 'export function f(): void {}'), { 'db/x.ts': 'why' }), []);
-    assert.equal(untestedComplaints([], { 'db/gone.ts': 'why' }).length, 1);
+    assert.equal(untestedComplaints([], { 'db/gone.ts': 'test/unit/gone.test.ts' }).length, 1);
+    const [server, itsTest] = [
+      sourceFile('db/s.ts', 'export function f(): void {}'),
+      sourceFile('test/fault/s.test.ts', ''),
+    ];
+    assert.deepEqual(untestedComplaints([server, itsTest], { 'db/s.ts': 'test/fault/s.test.ts' }), []);
     const whole = sourceFile('db/x.ts', "import './x-part.ts';\nexport type T = string;\nexport function f(): void {}");
     const part = sourceFile('db/x-part.ts', 'export const g = () => 1;');
     assert.equal(untestedComplaints([whole, part], {}).length, 2);

@@ -115,11 +115,12 @@ export function requireStatement(kind: 'read' | 'write', sql: string, params: re
 function requireValue(index: number, value: unknown): void {
   if (value === null || typeof value === 'bigint' || value instanceof Uint8Array) return;
   if (typeof value === 'number' && Number.isFinite(value)) return;
-  // A lone surrogate has no UTF-8 form: two different strings would be stored as one.
-  if (typeof value === 'string' && value.isWellFormed()) return;
-  const came = typeof value === 'string' ? 'a string with a lone surrogate' : `${typeof value} ${String(value)}`;
+  // A lone surrogate has no UTF-8 form, and node:sqlite reads a string up to its first NUL: two would be taken for one.
+  if (typeof value === 'string' && value.isWellFormed() && !value.includes('\0')) return;
+  const came =
+    typeof value === 'string' ? 'a string with a lone surrogate or a NUL' : `${typeof value} ${String(value)}`;
   throw new PlatformError(
     'STATEMENT_FAILED',
-    `parameter ${index + 1}: expected null, a finite number, a bigint, a well-formed string or bytes, ${came} came`,
+    `parameter ${index + 1}: expected null, a finite number, a bigint, a well-formed string without NUL, or bytes, ${came} came`,
   );
 }

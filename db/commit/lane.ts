@@ -61,7 +61,7 @@ export class Lane {
   readonly #random: Random;
   #queue: Waiting[] = [];
   #draining: Promise<void> | undefined;
-  #lastBatchAtMs = -Infinity;
+  #lastBegunAtMs = -Infinity;
 
   constructor(engine: StoreEngine, clock: Clock, random: Random) {
     this.#engine = engine;
@@ -73,9 +73,9 @@ export class Lane {
     return this.#queue.length;
   }
 
-  /** How long it has had nothing to do. 0 while a batch is open. */
+  /** How long ago a batch last began, and with it looked at every replica. */
   idleMs(): number {
-    return this.#draining === undefined ? this.#clock.nowMs() - this.#lastBatchAtMs : 0;
+    return this.#clock.nowMs() - this.#lastBegunAtMs;
   }
 
   write(request: WriteRequest, run: (tx: WriteTransaction) => Promise<unknown>): Promise<WriteOutcome<unknown>> {
@@ -101,7 +101,6 @@ export class Lane {
       const batch = this.#take();
       if (batch.length > 0) await this.#runBatch(batch);
     }
-    this.#lastBatchAtMs = this.#clock.nowMs();
     this.#draining = undefined;
   }
 
@@ -148,6 +147,7 @@ export class Lane {
       else for (const { reject } of waitings) reject(error);
       return;
     }
+    this.#lastBegunAtMs = this.#clock.nowMs();
     await this.#fill(batch, waitings);
   }
 
@@ -216,6 +216,7 @@ export class Lane {
     });
   }
 
+  /** N1: each of `kept` is answered or goes back into the queue. */
   async #commit(batch: OpenBatch, kept: readonly Kept[]): Promise<void> {
     const outcome = await batch
       .commit()

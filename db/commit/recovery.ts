@@ -22,7 +22,7 @@ export async function finishInDoubt(leader: Replica, follower: Replica, clock: C
   while (waitingFor.size > 0) {
     const patient = clock.nowMs() < giveUpAtMs;
     for (const xid of waitingFor) {
-      if (patient && !(await leader.sessionGone(xid))) continue;
+      if (patient && !(await leader.isDecided(xid))) continue; // C1
       await follower.resolve(xid, await leader.settle(xid));
       waitingFor.delete(xid);
       finished += 1;

@@ -17,8 +17,11 @@ const WRITE_WORDS: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE', 
 const VOLATILE =
   /\b(?:NOW|RAND|RANDOM|RANDOMBLOB|UUID|UUID_SHORT|SYSDATE|CURDATE|CURTIME|UNIX_TIMESTAMP|UTC_TIMESTAMP|UTC_DATE|UTC_TIME|LAST_INSERT_ID|LAST_INSERT_ROWID|CONNECTION_ID|CHANGES|TOTAL_CHANGES|VERSION|USER|SESSION_USER|SYSTEM_USER|SLEEP|GET_LOCK|RELEASE_LOCK|DATE|TIME|DATETIME|JULIANDAY|UNIXEPOCH|STRFTIME|LOCALTIME|LOCALTIMESTAMP)\s*\(|\b(?:CURRENT_TIMESTAMP|CURRENT_TIME|CURRENT_DATE|CURRENT_USER)\b|@/i;
 
-/** Literals, quoted names and comments, none of which decide anything here. */
-const QUOTED = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--[^\n]*|\/\*[\s\S]*?\*\//g;
+/** Literals, quoted names and comments, none of which decide anything here. `--` is one everywhere only before a space. */
+const LITERAL_OR_COMMENT = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|--(?=\s|$)[^\n]*|\/\*[\s\S]*?\*\//g;
+
+/** Comments whose content MySQL and MariaDB run. */
+const RUN_COMMENT = /\/\*M?!/;
 
 const verdicts = new Map<string, StatementKind | PlatformError>();
 
@@ -35,7 +38,11 @@ export function statementKind(sql: string): StatementKind {
 }
 
 function judge(sql: string): StatementKind | PlatformError {
-  const bare = sql.replace(QUOTED, ' ? ').trim().replace(/;$/, '');
+  if (RUN_COMMENT.test(sql)) return refused('expected no /*! comment: only MySQL would run what is in it');
+  const bare = sql
+    .replace(LITERAL_OR_COMMENT, (part) => (/^['"`]/.test(part) ? ' ? ' : ' '))
+    .trim()
+    .replace(/;$/, '');
   if (bare.includes(';')) return refused('expected one statement a call, found several: make one call for each'); // S1
   const word = /^[A-Za-z]+/.exec(bare)?.[0].toUpperCase() ?? '';
   if (READ_WORDS.has(word)) return judgeRead(word, bare);

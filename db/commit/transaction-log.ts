@@ -1,9 +1,8 @@
 /**
  * The log that every replica keeps beside the data, `tl_log`: its tables, statements and the text form of entries.
  *
- * L1: a request's row is written in the same transaction as its data, last, so that seq order is lock order.
- * L2: `request_id` is unique: a request has one effect.
- * L3: the log keeps the newest LOG_KEEP_ENTRIES and everything younger than LOG_KEEP_MS. What happens past that bound: a
+ * L1: `request_id` is unique, and a request's row is written in the same transaction as its data: it has one effect.
+ * L2: the log keeps the newest LOG_KEEP_ENTRIES and everything younger than LOG_KEEP_MS. What happens past that bound: a
  *     request id older than the log is taken for new, and a replica that is further behind than the log reaches cannot
  *     catch up: it is out of service until it is replaced by a copy.
  */
@@ -14,6 +13,7 @@ import type { AppliedStatement, LogEntry, LoggedReply, LogHead, Row, SqlValue } 
 export const OWN_TABLE_PREFIX = 'tl_';
 
 /** seq is a rowid in SQLite: 1 more than the last one, no gaps, since writers take turns. */
+// L1
 export const SQLITE_LOG_TABLE = `CREATE TABLE IF NOT EXISTS tl_log (
   seq INTEGER PRIMARY KEY, xid TEXT NOT NULL, request_id TEXT NOT NULL UNIQUE, epoch INTEGER NOT NULL,
   account TEXT NOT NULL, bucket INTEGER NOT NULL, fingerprint TEXT NOT NULL, statements TEXT NOT NULL,
@@ -38,6 +38,7 @@ export function insertLogSql(rows: number): string {
 export const LOG_HEAD_SQL = 'SELECT seq, xid, request_id FROM tl_log ORDER BY seq DESC LIMIT 1';
 export const LOG_AT_SQL = 'SELECT seq, xid, request_id FROM tl_log WHERE seq = ?';
 export const LOG_AFTER_SQL = `SELECT ${LOG_COLUMNS} FROM tl_log WHERE seq > ? ORDER BY seq LIMIT ?`;
+// L2
 export const TRIM_LOG_SQL = 'DELETE FROM tl_log WHERE seq <= ? AND at < ?';
 export const LOG_OLDEST_SQL = 'SELECT seq, at FROM tl_log ORDER BY seq LIMIT 1';
 

@@ -64,7 +64,10 @@ export class WriteAll {
       onUnsettled: () => {
         this.#unsettled = true;
       },
-      onDiverged: (index, error) => this.#conditions.takeOut(index, error),
+      onDiverged: (index, error) => {
+        this.#conditions.takeOut(index, error);
+        this.#conditions.report();
+      },
       onCommitted: (logSeq) => this.#conditions.noteCommitted(logSeq),
     };
   }
@@ -215,7 +218,7 @@ export class WriteAll {
     return finished + (await levelBesideWriters(this.#leader, follower));
   }
 
-  /** Log retention, L3 of transaction-log.ts: only while every replica has all of it. */
+  /** Log retention, L2 of transaction-log.ts: only while every replica has all of it. */
   async #trim(): Promise<void> {
     const keepFrom = this.#conditions.logSeq(0) - LOG_KEEP_ENTRIES;
     if (keepFrom <= 0 || !this.#conditions.allGood) return;

@@ -92,7 +92,7 @@ export class WriteBatch implements OpenBatch {
   dropRequest(): void {
     this.#inOrder(async () => {
       this.#statements = [];
-      await this.#leader.undoSavepoint(); // R5
+      if (!this.#leader.lost) await this.#leader.undoSavepoint(); // R5; a lost transaction has nothing left to undo
     });
   }
 
@@ -100,7 +100,8 @@ export class WriteBatch implements OpenBatch {
     return this.#enqueueAlways(async () => {
       if (this.#ended) return this.#gone();
       this.#ended = true;
-      if (this.#failure !== undefined || this.#leader.lost) return this.#abandon(this.#failure ?? lostError());
+      if (this.#leader.lost) return this.#abandon(lostError());
+      if (this.#failure !== undefined) return this.#abandon(this.#failure);
       return this.#commitKept();
     });
   }

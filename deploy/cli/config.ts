@@ -16,7 +16,10 @@ export interface CheckReport {
 }
 
 export function registerConfigCommand(program: Command): void {
-  const config = program.command('config').description('Checks a cluster config, or prints what may stand in one.');
+  const config = program
+    .command('config')
+    .description('Checks a cluster config, or prints what may stand in one.')
+    .addHelpText('after', '\nExamples:\n  ./trunkline config check my-cluster.yaml\n  ./trunkline config schema');
   config
     .command('check')
     .argument('[file]', 'the config to check (default: cluster.yaml if there is one, else the local cluster)')

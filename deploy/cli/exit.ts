@@ -11,6 +11,7 @@ export function exitCodeOf(error: unknown): number {
   switch (error.code) {
     case 'USAGE':
     case 'CONFIG_INVALID':
+    case 'CONFIG_MOVES_DATA':
     case 'SERVICE_INVALID':
       return EXIT_USAGE;
     case 'PORT_TAKEN':

@@ -16,6 +16,7 @@ import type { LogLevel } from '../../shared/log.ts';
 import type { Tier } from '../../shared/server-process.ts';
 import { ChildServer } from './child-server.ts';
 import { DataFolderLock } from './data-folder-lock.ts';
+import { requireDataInPlace } from './data-in-place.ts';
 import { requireFreePorts } from './free-ports.ts';
 import { untilReady } from './readiness.ts';
 import { ServerLog } from './server-log.ts';
@@ -56,7 +57,8 @@ const STALE_CLUSTER_ENDS_MS = 4_000;
 
 /**
  * Starts every server of a config. Returns as soon as the processes are spawned: await `waitReady()` before using it.
- * @throws PlatformError PORT_TAKEN, USAGE (a cluster already runs on the data folder), CONFIG_INVALID (token)
+ * @throws PlatformError PORT_TAKEN, USAGE (a cluster already runs on the data folder), CONFIG_MOVES_DATA,
+ *   CONFIG_INVALID (token)
  */
 export async function startLocalCluster(options: LocalClusterOptions): Promise<LocalCluster> {
   const rootFolder = options.rootFolder ?? CHECKOUT;
@@ -64,6 +66,7 @@ export async function startLocalCluster(options: LocalClusterOptions): Promise<L
   const dataFolder = path.resolve(rootFolder, options.config.dataFolder);
   const lock = DataFolderLock.take(dataFolder); // L1
   try {
+    requireDataInPlace(options.config, rootFolder);
     ensureSecretFile(options.config.token, rootFolder);
     const giveUpAtMs = clock.nowMs() + (lock.foundStale ? STALE_CLUSTER_ENDS_MS : 0);
     await waitForFreePorts(clusterServers(options.config), giveUpAtMs, clock);
@@ -215,9 +218,10 @@ export class LocalCluster {
     const server = this.#servers.get(serverId);
     const log = this.#logs.get(serverId);
     if (server === undefined || log === undefined) return;
-    const { configFile, rootFolder, logLevel, programOf } = this.#options;
+    const { config, configFile, rootFolder, logLevel, programOf } = this.#options;
     const program = programOf?.(server.tier) ?? [path.join(CHECKOUT, TIER_FOLDERS[server.tier], 'main.ts')];
     const args = [...program, '--config', configFile, '--id', serverId, '--root', rootFolder];
+    args.push('--data', config.dataFolder); // the file may not say it any more when the server starts again
     if (logLevel !== undefined) args.push('--log-level', logLevel);
     // L2: ChildServer opens the channel.
     const child = new ChildServer({

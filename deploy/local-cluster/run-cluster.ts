@@ -22,6 +22,7 @@ const TABLE_WITHIN_MS = 4_000;
 const READY_WITHIN_MS = 60_000;
 /** `npm start` passes a terminal's Ctrl-C on, so one press arrives twice, a moment apart. */
 const SAME_PRESS_MS = 300;
+const LOOK_FOR_NPM_MS = 500;
 /** A stop that takes longer is cut short: people are promised 3 s. */
 const SINGLE_PROCESS_STOP_MS = 2_750;
 
@@ -42,7 +43,7 @@ export async function runCluster(options: RunClusterOptions): Promise<number> {
   const read = await readConfig(options.config);
   const cluster =
     options.singleProcess === true ? await inThisProcess(read, options) : await inProcesses(read, options);
-  stopOnSignals(cluster);
+  stopWithNpm(stopOnSignals(cluster));
   const seconds = (): string => ((systemClock.nowMs() - startedAtMs) / 1000).toFixed(1);
   const timeLeftMs = TABLE_WITHIN_MS - (systemClock.nowMs() - startedAtMs);
   const ready = await untilReady(cluster.publicAddresses, timeLeftMs, cluster.goesOn);
@@ -101,8 +102,8 @@ async function inThisProcess({ config, file }: ReadConfig, options: RunClusterOp
   };
 }
 
-/** First signal: drain and stop. Another one, later than the echo of the first: at once. */
-function stopOnSignals(cluster: RunningCluster): void {
+/** First signal: drain and stop. Another one, later than the echo of the first: at once. @returns what a signal does */
+function stopOnSignals(cluster: RunningCluster): () => void {
   let firstAtMs: number | undefined;
   const onSignal = (): void => {
     const nowMs = systemClock.nowMs();
@@ -115,6 +116,18 @@ function stopOnSignals(cluster: RunningCluster): void {
     }
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  return onSignal;
+}
+
+/** When npm started this process and was killed, nobody is left to stop it: its end is taken for a signal. */
+function stopWithNpm(stop: () => void): void {
+  if (process.env['npm_lifecycle_event'] === undefined) return;
+  const npm = process.ppid;
+  const watch = systemClock.every(LOOK_FOR_NPM_MS, () => {
+    if (process.ppid === npm) return;
+    watch.cancel();
+    stop();
+  });
 }
 
 /** While every server rests between two starts nothing else would keep this process alive. */

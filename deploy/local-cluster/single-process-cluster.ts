@@ -6,6 +6,7 @@ import { ensureSecretFile, readSecret } from '../../shared/config/secret.ts';
 import { createLogger, type LogLevel } from '../../shared/log.ts';
 import type { RunningServer, StartServer, Tier } from '../../shared/server-process.ts';
 import { DataFolderLock } from './data-folder-lock.ts';
+import { requireDataInPlace } from './data-in-place.ts';
 import { requireFreePorts } from './free-ports.ts';
 import { ServerLog } from './server-log.ts';
 import { STOP_SCHEDULE } from './supervisor-state.ts';
@@ -25,7 +26,10 @@ export interface SingleProcessCluster {
   stop(): Promise<void>;
 }
 
-/** @throws PlatformError PORT_TAKEN, USAGE, CONFIG_INVALID, SERVICE_INVALID, with whatever was started stopped again */
+/**
+ * @throws PlatformError PORT_TAKEN, USAGE, CONFIG_INVALID, CONFIG_MOVES_DATA, SERVICE_INVALID, with whatever was started
+ *   stopped again
+ */
 export async function startSingleProcessCluster(options: SingleProcessOptions): Promise<SingleProcessCluster> {
   const { config, configFile, rootFolder } = options;
   const dataFolder = path.resolve(rootFolder, config.dataFolder);
@@ -40,6 +44,7 @@ export async function startSingleProcessCluster(options: SingleProcessOptions): 
     lock.release();
   };
   try {
+    requireDataInPlace(config, rootFolder);
     ensureSecretFile(config.token, rootFolder);
     const token = readSecret(config.token, rootFolder);
     await requireFreePorts(clusterServers(config));

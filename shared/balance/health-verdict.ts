@@ -35,7 +35,7 @@ export interface Surroundings {
 }
 
 export function healthVerdict(facts: PeerFacts, policy: HealthConfig, around: Surroundings): Verdict {
-  if (facts.maintenance) return { state: 'maint', reason: 'maintenance: an operator took it out' };
+  if (facts.maintenance) return { state: 'maint', reason: 'maintenance: an operator took it out' }; // H1
   if (!facts.linkOpen)
     return { state: 'down', reason: facts.linkReason === '' ? 'not connected yet' : facts.linkReason };
   if (facts.draining) return { state: 'drain', reason: 'draining: it finishes what it has and takes nothing new' };

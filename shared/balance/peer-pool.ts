@@ -153,7 +153,8 @@ export class PeerPool {
   /** Notes how a request to a peer ended. @param failed the peer's fault, not the client's */
   recordReply(peer: Peer, failed: boolean, latencyMs: number): void {
     peer.evidence.recordReply(failed, latencyMs, this.#clock.nowMs());
-    if (failed && peer.evidence.consecutiveFailures >= this.#options.health.consecutiveFailuresMax) this.#judgeAll();
+    // Only as the limit is reached (O1): what comes after it is looked over with the slow tick.
+    if (failed && peer.evidence.consecutiveFailures === this.#options.health.consecutiveFailuresMax) this.#judgeAll();
   }
 
   status(): PeerStatus[] {
@@ -211,12 +212,14 @@ export class PeerPool {
   #judgeAll(): void {
     const nowMs = this.#clock.nowMs();
     const policy = this.#options.health;
-    const able = this.#peers.filter((peer) => this.#couldWork(peer, nowMs));
+    let able = this.#peers.filter((peer) => this.#couldWork(peer, nowMs));
     let changed = false;
     for (const peer of this.#peers) {
       const others = able.filter((other) => other !== peer);
       const around = { nowMs, medianLatencyMs: medianLatency(others), last: others.length === 0 };
       this.#eject(peer, nowMs, around);
+      // Else two peers that went bad since the last look would each count on the other (H2).
+      if (peer.evidence.ejectedUntilMs > nowMs) able = others;
       const silentMs = nowMs - Math.max(0, ...peer.openLinks.map((link) => link.lastHeardAtMs));
       const verdict = healthVerdict(
         {

@@ -2,8 +2,8 @@
  * Shape of `cluster.yaml`, in zod. What one field alone can get wrong is said here; what two fields together can
  * (two servers on one port, frames with a gap) is in cluster-rules.ts.
  *
- * S1: every message of ours reads 'expected …', because schema-problems.ts goes on with ', came …'.
- * S2: no check here changes what was written, except by filling in a default or lower-casing a header's name.
+ * Every message of ours reads 'expected …', because schema-problems.ts goes on with ', came …'. No check changes what
+ * was written, except by filling in a default or lower-casing a header's name: a config passes again unchanged.
  *
  * After a change: `./trunkline config schema > deploy/clusters/cluster.schema.json`.
  */

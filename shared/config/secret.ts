@@ -68,6 +68,7 @@ function readSecretFile(file: string, name: string): string | undefined {
   }
 }
 
+/** Is given the source and the reason, never what was read (X1). */
 function missingSecret(source: SecretSource, why: string): PlatformError {
   const [where, make] =
     'env' in source

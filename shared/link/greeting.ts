@@ -34,7 +34,7 @@ export interface LinkPeer {
 const helloSchema = z.object({
   cluster: z.string().max(64),
   role: z.enum(['interface', 'dispatcher', 'app', 'coordinator', 'tool']),
-  serverId: z.string().min(1).max(64),
+  serverId: z.string().regex(/^[\x21-\x7e]{1,64}$/), // no line end: proofOf joins its parts by them (G1)
   incarnation: z.string().regex(/^[0-9a-f]{16}$/),
   nonce: z.string().regex(/^[0-9a-f]{32}$/),
   windowBytes: z

@@ -1,4 +1,9 @@
-/** Keeps one link to one peer open: dials, greets, and dials again when it is lost. dial-state.ts decides when. */
+/**
+ * Keeps one link to one peer open: dials, greets, and dials again when it is lost. dial-state.ts decides when.
+ *
+ * I1: each dial ends once: what its connection says after that changes nothing, and never touches the next dial.
+ * I2: a peer that takes the connection and says nothing is given up on, like one that does not greet.
+ */
 import { type Clock, systemClock, type TimerHandle } from '../clock.ts';
 import { LINK_HELLO_TIMEOUT_MS } from '../constants.ts';
 import type { ErrorCode } from '../errors.ts';
@@ -36,6 +41,8 @@ export class LinkDialer {
   readonly #tick: Tick;
   #state: DialState = { kind: 'idle' };
   #link: Link | undefined;
+  /** Ends the dial or greeting under way. */
+  #giveUp: (() => void) | undefined;
   #redial: TimerHandle | undefined;
   #lastRefusal = '';
 
@@ -64,6 +71,7 @@ export class LinkDialer {
     this.#state = nextDialState(this.#state, { kind: 'stop' });
     this.#redial?.cancel();
     this.#link?.close('LINK_CLOSED', 'this side is closing');
+    this.#giveUp?.();
   }
 
   #dial(): void {
@@ -71,27 +79,42 @@ export class LinkDialer {
     if (this.#state.kind !== 'dialing') return;
     const { address, settings } = this.#options;
     let link: Link | undefined;
-    const giveUp = {
+    let ended = false;
+    const lost = (code: ErrorCode, detail: string): void => {
+      if (ended) return; // I1
+      ended = true;
+      patience.cancel();
+      this.#lost(code, detail);
+    };
+    const dial = {
       address,
       path: LINK_PATH,
       messageBytesMax: settings.frameBytesMax * 2,
       connectTimeoutMs: LINK_HELLO_TIMEOUT_MS,
     };
-    dialWebSocket(giveUp, {
+    const connection = dialWebSocket(dial, {
       onOpen: (socket) => {
-        if (this.#state.kind === 'stopped') return socket.close(1000, 'closing');
-        link = this.#greet(socket);
+        if (ended) return socket.close(1000, 'given up');
+        patience.cancel();
+        link = this.#greet(socket, lost);
       },
       onMessage: (message) => link?.receive(message),
       onClose: (code, reason) => {
         const [errorCode, detail] = closeReason(code, reason);
         link?.transportClosed(errorCode, detail);
-        this.#lost(errorCode, link?.state.kind === 'closed' ? link.state.detail : detail);
+        lost(errorCode, detail);
       },
     });
+    const giveUp = (detail: string): void => {
+      if (ended || link !== undefined) return;
+      lost('LINK_HELLO_TIMEOUT', detail);
+      connection.close(1000, 'given up');
+    };
+    const patience = this.#clock.after(LINK_HELLO_TIMEOUT_MS, () => giveUp('the peer did not answer the dial in time')); // I2
+    this.#giveUp = () => giveUp('this side is closing');
   }
 
-  #greet(socket: ClientWebSocket): Link {
+  #greet(socket: ClientWebSocket, lost: (code: ErrorCode, detail: string) => void): Link {
     const { identity, expectRole, expectServerId, handlers, settings, log } = this.#options;
     const nonce = this.#random.bytes(16).toString('hex');
     const link = new Link(
@@ -112,7 +135,7 @@ export class LinkDialer {
           onClosed: (closed, reason) => {
             if (closed === this.#link) this.#link = undefined;
             handlers.onClosed?.(closed, reason);
-            this.#lost(reason.code, reason.detail); // the peer's answer to our close may never come
+            lost(reason.code, reason.detail); // the peer's answer to our close may never come
           },
         },
       },

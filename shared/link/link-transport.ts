@@ -22,3 +22,15 @@ export function closeReason(code: number, reason: string): [ErrorCode, string] {
   if (code > CLOSE_CODE_BASE) return [errorCodeOfWire(code - CLOSE_CODE_BASE), reason];
   return ['LINK_CLOSED', reason === '' ? `connection closed (code ${code})` : reason];
 }
+
+/** What a close frame can carry beside its code (RFC 6455 § 5.5); the client's door throws at more. */
+const CLOSE_REASON_BYTES_MAX = 123;
+
+/** A close reason cut to what a close frame can carry, between two characters. */
+export function closeText(reason: string): string {
+  const bytes = Buffer.from(reason);
+  if (bytes.length <= CLOSE_REASON_BYTES_MAX) return reason;
+  let end = CLOSE_REASON_BYTES_MAX;
+  while (((bytes[end] as number) & 0xc0) === 0x80) end--;
+  return bytes.toString('utf8', 0, end);
+}

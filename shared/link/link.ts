@@ -27,7 +27,8 @@ import type { Greeter } from './greeter.ts';
 import type { LinkPeer } from './greeting.ts';
 import type { LinkSettings } from './link-settings.ts';
 import { handlesStreams, type LinkEvent, type LinkState, nextLinkState } from './link-state.ts';
-import type { LinkTransport } from './link-transport.ts';
+import { closeText, type LinkTransport } from './link-transport.ts';
+import { type LoadReport, NO_LOAD, readPong, writePong } from './load-report.ts';
 import { ReceiveWindow } from './receive-window.ts';
 import { StreamTable } from './stream-table.ts';
 
@@ -36,13 +37,6 @@ export interface StreamOwner {
   onReply(message: Buffer, start: number, end: number): void;
   onError(message: Buffer, start: number, end: number): void;
   onLost(reason: PlatformError): void;
-}
-
-/** What a server says of itself in every PONG. */
-export interface LoadReport {
-  readonly queueDepth: number;
-  readonly inFlight: number;
-  readonly draining: boolean;
 }
 
 export interface LinkHandlers {
@@ -90,7 +84,7 @@ export class Link {
   #pingSentAtMs = 0;
   /** Time from a PING to its PONG, the newest. */
   pongMs = 0;
-  peerLoad: LoadReport = { queueDepth: 0, inFlight: 0, draining: false };
+  peerLoad: LoadReport = NO_LOAD;
 
   readonly #flushNow = (): void => this.flush();
   readonly #goOn = (): boolean => this.#state.kind !== 'closed';
@@ -150,8 +144,7 @@ export class Link {
       return;
     }
     this.#sendWindowBytes -= frameBytes;
-    if (this.writer.at >= BATCH_BYTES_MAX) this.flush();
-    else this.#askFlush();
+    this.#frameWritten();
   }
 
   /** The owner no longer waits: it hears nothing more (K2), and the peer is told to drop the work if it can. */
@@ -191,7 +184,7 @@ export class Link {
     writer.at += writer.buffer.write(topic, writer.at, 'latin1');
     writer.at += writer.buffer.write(json, writer.at, 'utf8');
     writer.endFrame();
-    this.#askFlush();
+    this.#frameWritten();
     return true;
   }
 
@@ -321,7 +314,7 @@ export class Link {
       this.#sendWindowBytes -= frame.length;
       this.writer.reserve(frame.length);
       this.writer.at += frame.copy(this.writer.buffer, this.writer.at);
-      this.#askFlush();
+      this.#frameWritten();
     }
   }
 
@@ -339,29 +332,18 @@ export class Link {
   }
 
   #writePong(sequence: number): void {
-    const report = this.#handlers.loadReport?.() ?? { queueDepth: 0, inFlight: 0, draining: false };
-    const writer = this.writer;
-    writer.reserve(FRAME_HEAD_BYTES + 8);
-    writer.beginFrame(FRAME_TYPE.PONG, report.draining ? 1 : 0, 0, 0, sequence);
-    writer.view.setUint32(writer.at, report.queueDepth, true);
-    writer.view.setUint32(writer.at + 4, report.inFlight, true);
-    writer.at += 8;
-    writer.endFrame();
+    writePong(this.writer, sequence, this.#handlers.loadReport?.() ?? NO_LOAD);
     this.#askFlush();
   }
 
   #onPong(message: Buffer, start: number, end: number): void {
-    if (end - start < FRAME_HEAD_BYTES + 8) return this.close('LINK_FRAME_INVALID', 'expected a load report in PONG');
+    const report = readPong(message, start, end);
+    if (report === undefined) return this.close('LINK_FRAME_INVALID', 'expected a load report in PONG');
     if (message.readUInt32LE(start + 12) === this.#pingSequence) {
       this.pongMs = this.#options.clock.nowMs() - this.#pingSentAtMs;
     }
-    const at = start + FRAME_HEAD_BYTES;
-    this.peerLoad = {
-      queueDepth: message.readUInt32LE(at),
-      inFlight: message.readUInt32LE(at + 4),
-      draining: message[start + 5] === 1,
-    };
-    this.#handlers.onLoad?.(this, this.peerLoad);
+    this.peerLoad = report;
+    this.#handlers.onLoad?.(this, report);
   }
 
   #writeBare(type: number, streamId: number, amount: number): void {
@@ -369,6 +351,12 @@ export class Link {
     this.writer.beginFrame(type, 0, 0, streamId, amount);
     this.writer.endFrame();
     this.#askFlush();
+  }
+
+  /** K1: so a message holds at most one frame of the largest size and a batch, which both doors' limits allow. */
+  #frameWritten(): void {
+    if (this.writer.at >= BATCH_BYTES_MAX) this.flush();
+    else this.#askFlush();
   }
 
   #askFlush(): void {
@@ -389,7 +377,7 @@ export class Link {
     this.#ticker = undefined;
     if (!transportGone) {
       if (this.writer.at > 0) this.#transport.send(this.writer.packed());
-      this.#transport.close(4000 + ERROR_KINDS[closed.code].wire, closed.detail.slice(0, 120));
+      this.#transport.close(4000 + ERROR_KINDS[closed.code].wire, closeText(closed.detail));
     }
     this.writer.clear();
     this.#heldReplies.length = 0;

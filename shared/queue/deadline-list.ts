@@ -63,6 +63,8 @@ export class DeadlineList<Member extends DeadlineMember> {
       if (member.deadlineAtMs <= nowMs) {
         this.remove(member as Member);
         this.#onExpired(member as Member);
+        // What one expiry led to has taken the next out: the way on is lost, and the next sweep finds the rest.
+        if (next !== null && next.deadlinePrevious === null) return;
       }
       member = next;
     }

@@ -13,9 +13,18 @@ export interface Queueable {
   /** Index of its class; one that does not exist counts as the first. */
   readonly requestClass: number;
   readonly queueBytes: number;
+  /** Kept by the queue: where it was taken from and counts as out, whatever the classes are by its release (Q2). */
+  takenFrom: QueueSeat | undefined;
 }
 
-class ClassQueue<Item> implements ClassView {
+/** A class of a queue, as its requests know it. */
+export interface QueueSeat {
+  out: number;
+  /** Set when the class is gone: the one that took over what it had out. */
+  heir: QueueSeat | undefined;
+}
+
+class ClassQueue<Item> implements ClassView, QueueSeat {
   readonly name: string;
   readonly waiting: BoundedQueue<Item>;
   weight: number;
@@ -24,6 +33,7 @@ class ClassQueue<Item> implements ClassView {
   concurrency: number;
   bytes = 0;
   out = 0;
+  heir: QueueSeat | undefined;
   refused = 0;
 
   constructor(name: string, config: QueueClassConfig) {
@@ -77,6 +87,7 @@ export class RequestQueue<Item extends Queueable> {
         heir.bytes += item.queueBytes;
       }
       heir.out += old.out;
+      old.heir = heir;
     }
     this.#classes = next;
   }
@@ -103,6 +114,7 @@ export class RequestQueue<Item extends Queueable> {
     const item = queue.waiting.shift() as Item;
     queue.bytes -= item.queueBytes;
     queue.out++;
+    item.takenFrom = queue;
     this.#waiting--;
     this.#out++;
     return item;
@@ -110,7 +122,10 @@ export class RequestQueue<Item extends Queueable> {
 
   /** A request that was taken is done with. */
   release(item: Item): void {
-    this.#classOf(item).out--;
+    let seat = item.takenFrom as QueueSeat;
+    while (seat.heir !== undefined) seat = seat.heir;
+    seat.out--;
+    item.takenFrom = undefined;
     this.#out--;
   }
 

@@ -68,7 +68,7 @@ function assignEvenly({ groups, hash: { buckets } }: ClusterConfig, count: numbe
   }
   const owners = new Array<number>(buckets).fill(-1);
   if (problems.length > 0) return { owners, problems };
-  for (const [index, [first, last]] of evenFrames(count, buckets).entries()) owners.fill(index, first, last + 1);
+  for (const [index, [first, last]] of evenFrames(count, buckets).entries()) owners.fill(index, first, last + 1); // F1
   return { owners, problems };
 }
 
@@ -98,7 +98,7 @@ function assignListed({ groups, hash: { buckets } }: ClusterConfig): FrameAssign
       message: `expected a group for every bucket 0-${buckets - 1}, none has ${named}${more}`,
     });
   }
-  return { owners, problems };
+  return { owners, problems }; // F1
 }
 
 /** Every gap of a cluster written by hand; a list of all odd buckets is not read to its end. */

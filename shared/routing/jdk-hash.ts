@@ -3,7 +3,7 @@
  * (or share) the data of a system that partitions by `String.hashCode()`.
  *
  * H1: every step stays a signed 32-bit integer that wraps around, as Java's `int` does.
- * H2: a key is hashed as it is: never trimmed, folded or normalised.
+ * A key is hashed as it is: never trimmed, folded or normalised.
  *
  * Source: java.lang.String#hashCode; vectors in test/support/jdk-hash.
  */

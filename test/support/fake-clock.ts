@@ -6,6 +6,16 @@ const TURNS_MAX = 10_000;
 
 export class FakeClock extends ManualClock {
   #endOfTick: (() => void)[] = [];
+  #stalledMs = 0;
+
+  override nowMs(): number {
+    return super.nowMs() + this.#stalledMs;
+  }
+
+  /** The process stood still (or was stopped): time has passed, and no timer fired in it. */
+  stall(forMs: number): void {
+    this.#stalledMs += forMs;
+  }
 
   override atEndOfTick(callback: () => void): void {
     this.#endOfTick.push(callback);

@@ -72,6 +72,8 @@ export class RecordingOwner implements StreamOwner {
 
 export interface PairOptions {
   readonly clock?: FakeClock;
+  /** Shared by all that is one server in the test. */
+  readonly tick?: Tick;
   readonly dialerIdentity?: LinkIdentity;
   readonly listenerIdentity?: LinkIdentity;
   readonly expectServerId?: string;
@@ -90,8 +92,8 @@ export interface LinkPair {
   readonly listener: Link;
   readonly dialerWire: MemoryTransport;
   readonly listenerWire: MemoryTransport;
-  /** Ends turns and delivers messages, both ways, until nothing moves any more. */
-  settle(): void;
+  /** Ends turns and delivers messages, both ways, until nothing moves any more. @returns whether anything was delivered */
+  settle(): boolean;
   /** Both connections break at once, without a word. */
   breakWire(): void;
 }
@@ -102,17 +104,14 @@ const GIVE_UP_MS = 3_000;
 
 export function linkPair(options: PairOptions = {}): LinkPair {
   const clock = options.clock ?? new FakeClock();
-  const tick = new Tick(clock);
+  const tick = options.tick ?? new Tick(clock);
   const settings = { ...TEST_SETTINGS, ...options.settings };
   const dialerIdentity = options.dialerIdentity ?? identity();
   const listenerIdentity = options.listenerIdentity ?? APP;
   const dialerWire = new MemoryTransport();
   const listenerWire = new MemoryTransport();
   const make = (transport: LinkTransport, greeter: Greeter, handlers: LinkHandlers = {}): Link =>
-    new Link(
-      { transport, greeter, settings, handlers, log: silentLogger, clock, tick },
-      clock.nowMs() + GIVE_UP_MS,
-    );
+    new Link({ transport, greeter, settings, handlers, log: silentLogger, clock, tick }, clock.nowMs() + GIVE_UP_MS);
   const expected = { role: 'app' as const, serverId: options.expectServerId };
   const dialer = make(dialerWire, dialerGreeter(dialerIdentity, DIALER_NONCE, expected), options.dialerHandlers);
   const listener = make(
@@ -127,11 +126,12 @@ export function linkPair(options: PairOptions = {}): LinkPair {
     to.transportClosed(...closeReason(from.closedWith.code, from.closedWith.reason));
     return true;
   };
-  const settle = (): void => {
-    for (let moved = true; moved; ) {
+  const settle = (): boolean => {
+    for (let rounds = 0; ; rounds++) {
       clock.settle();
-      moved = carry(dialerWire, listener);
-      moved = carry(listenerWire, dialer) || moved || clock.waitingForEndOfTick > 0;
+      const there = carry(dialerWire, listener);
+      const back = carry(listenerWire, dialer);
+      if (!there && !back && clock.waitingForEndOfTick === 0) return rounds > 0;
     }
   };
   const breakWire = (): void => {
@@ -139,6 +139,11 @@ export function linkPair(options: PairOptions = {}): LinkPair {
     listener.transportClosed('LINK_CLOSED', 'broken');
   };
   return { clock, tick, dialer, listener, dialerWire, listenerWire, settle, breakWire };
+}
+
+/** Settles several pairs that pass things on to each other. */
+export function settleAll(pairs: readonly LinkPair[]): void {
+  while (pairs.map((pair) => pair.settle()).includes(true));
 }
 
 /** A pair that has greeted. */

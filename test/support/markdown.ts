@@ -52,19 +52,30 @@ export interface Fence {
   readonly line: number;
 }
 
+/** Fenced blocks, also those that are indented in a list: their text is without the indent. */
 export function fencesOf(text: string): Fence[] {
   const fences: Fence[] = [];
-  let open: { info: string; line: number; lines: string[] } | undefined;
+  let open: { info: string; line: number; indent: string; lines: string[] } | undefined;
   for (const [index, line] of text.split('\n').entries()) {
+    const [, indent = '', info] = /^( *)```(.*)$/.exec(line) ?? [];
     if (open === undefined) {
-      if (line.startsWith('```')) open = { info: line.slice(3).trim(), line: index + 1, lines: [] };
-    } else if (line === '```') {
+      if (info !== undefined) open = { info: info.trim(), line: index + 1, indent, lines: [] };
+    } else if (line === `${open.indent}\`\`\``) {
       fences.push({ info: open.info, line: open.line, text: open.lines.map((one) => `${one}\n`).join('') });
       open = undefined;
     } else {
-      open.lines.push(line);
+      open.lines.push(line.startsWith(open.indent) ? line.slice(open.indent.length) : line);
     }
   }
   assert.equal(open, undefined, `the fence of line ${open?.line} has no end`);
   return fences;
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, ms: 1, s: 1000, KiB: 1024, MiB: 1024 * 1024 };
+
+/** e.g. `16,384`, `8 MiB` or `3 s`, in bytes or milliseconds. */
+export function amountOf(value: string): number {
+  const [number = '', unit = ''] = value.replaceAll(',', '').split(' ');
+  assert.ok(unit in UNITS, `unit of ${value}`);
+  return Number(number) * (UNITS[unit] ?? Number.NaN);
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ReplicatedStore, type Row, type StoreHooks } from '../../db/replicated-store.ts';
+import { type Clock, systemClock } from '../../shared/clock.ts';
 import type { SqliteReplicaConfig } from '../../shared/config/cluster-schema.ts';
 import { silentLogger } from '../../shared/log.ts';
 import { type StoreUnderTest, TEST_SCHEMA } from './store-conformance.ts';
@@ -25,7 +26,7 @@ export class SqliteSubject implements StoreUnderTest {
     return new SqliteSubject(await mkdtemp(path.join(tmpdir(), 'trunkline-store-')), replicaCount);
   }
 
-  open(hooks: StoreHooks = {}): Promise<ReplicatedStore> {
+  open(hooks: StoreHooks = {}, clock: Clock = systemClock): Promise<ReplicatedStore> {
     return ReplicatedStore.open({
       groupId: 'g1',
       replicas: this.replicas,
@@ -34,6 +35,7 @@ export class SqliteSubject implements StoreUnderTest {
       schema: TEST_SCHEMA,
       log: silentLogger,
       hooks,
+      clock,
     });
   }
 

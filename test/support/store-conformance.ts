@@ -10,7 +10,7 @@ import type {
   WriteOutcome,
   WriteTransaction,
 } from '../../db/replicated-store.ts';
-import { systemClock } from '../../shared/clock.ts';
+import { type Clock, systemClock } from '../../shared/clock.ts';
 import type { ErrorCode } from '../../shared/errors.ts';
 import { PlatformError } from '../../shared/errors.ts';
 
@@ -22,10 +22,13 @@ export const TEST_SCHEMA = [
 
 export interface StoreUnderTest {
   /** A new store over the same replicas, as another app server of the group would open it. */
-  open(hooks?: StoreHooks): Promise<ReplicatedStore>;
+  open(hooks?: StoreHooks, clock?: Clock): Promise<ReplicatedStore>;
   /** Reads each replica directly. @returns the same query's rows from every replica, the leader first */
   inspect(sql: string): Promise<Row[][]>;
 }
+
+/** For a store that does not look after its replicas by itself, only when it writes. */
+export const CLOCK_WITHOUT_CHECKS: Clock = { ...systemClock, every: () => ({ cancel: () => undefined }) };
 
 export function inMs(durationMs: number): number {
   return systemClock.nowMs() + durationMs;
@@ -367,6 +370,7 @@ function describeRefusals(
       rejectsWith('STATEMENT_FAILED', /parameter 1/),
     );
     await assert.rejects(read('SELECT 1 AS one WHERE ? = 1', ['\ud800']), rejectsWith('STATEMENT_FAILED', /surrogate/));
+    await assert.rejects(read('SELECT 1 AS one WHERE ? = 1', ['a\0b']), rejectsWith('STATEMENT_FAILED', /NUL/));
   });
 
   test('status shows every replica in step', async () => {

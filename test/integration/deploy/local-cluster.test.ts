@@ -6,8 +6,11 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { type LocalCluster, startLocalCluster } from '../../../deploy/local-cluster/local-cluster.ts';
+import { startSingleProcessCluster } from '../../../deploy/local-cluster/single-process-cluster.ts';
 import { STOP_MS_MAX } from '../../../deploy/local-cluster/supervisor-state.ts';
 import { PlatformError } from '../../../shared/errors.ts';
+import { PublishedStateFile, publishedStatePath } from '../../../shared/published-state-file.ts';
+import { buildBucketMap } from '../../../shared/routing/bucket-map.ts';
 import { splitAddress } from '../../../shared/web-server.ts';
 import { eventually } from '../../support/eventually.ts';
 import { isAlive, standInConfig, standInOptions, standInProgram } from '../../support/stand-in/stand-in-cluster.ts';
@@ -121,6 +124,20 @@ test('a taken port is named, with the server that wants it, before anything star
   await assert.rejects(startLocalCluster(options), expected);
   assert.equal(fs.existsSync(path.join(folder, 'logs')), false);
   await new Promise((resolve) => squatter.close(resolve));
+  cluster = await startLocalCluster(options); // nothing is left locked
+  await cluster.waitReady();
+});
+
+test('a config that would move the data that is there is refused before anything starts, in one process too', async () => {
+  const options = await standInOptions(folder);
+  const { config } = options;
+  const state = { epoch: 3, config, bucketMap: buildBucketMap(config, 3), routes: [] };
+  await new PublishedStateFile(publishedStatePath(folder, '.', 'g1a'), (value) => value).write(state);
+  const edited = { ...config, accountKey: { sources: [{ query: 'other' }] } };
+  const expected = { code: 'CONFIG_MOVES_DATA', detail: /accountKey\.sources: were / };
+  const single = { config: edited, configFile: path.join(folder, 'none.yaml'), rootFolder: folder };
+  await assert.rejects(startSingleProcessCluster(single), expected);
+  await assert.rejects(startLocalCluster({ ...options, config: edited }), expected);
   cluster = await startLocalCluster(options); // nothing is left locked
   await cluster.waitReady();
 });

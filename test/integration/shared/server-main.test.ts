@@ -6,6 +6,9 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ClusterConfig } from '../../../shared/config/cluster-schema.ts';
 import { ensureSecretFile } from '../../../shared/config/secret.ts';
+import { PublishedStateFile, publishedStatePath } from '../../../shared/published-state-file.ts';
+import { buildBucketMap } from '../../../shared/routing/bucket-map.ts';
+import { eventually } from '../../support/eventually.ts';
 import { standInConfig, standInProgram } from '../../support/stand-in/stand-in-cluster.ts';
 import { tempFolder } from '../../support/test-cluster.ts';
 
@@ -43,6 +46,13 @@ function start(args: readonly string[], behaviour = 'well', ipc = true): Started
   return { child, message, exit: once(child, 'close') as Started['exit'], output: () => output };
 }
 
+/** What i1 would have kept in the folder `kept`. */
+async function keepState(published: ClusterConfig): Promise<void> {
+  const inKept = { ...published, dataFolder: 'kept' };
+  const state = { epoch: 3, config: inKept, bucketMap: buildBucketMap(inKept, 3), routes: [] };
+  await new PublishedStateFile(publishedStatePath(folder, 'kept', 'i1'), (value) => value).write(state);
+}
+
 const usual = (): string[] => ['--config', configFile(), '--id', 'i1', '--root', folder];
 
 describe("a server's process", () => {
@@ -67,6 +77,13 @@ describe("a server's process", () => {
     assert.deepEqual(await exit, [0, null]);
   });
 
+  test('stops when its parent went while it was still loading', async () => {
+    const server = start(usual());
+    const exit = once(server.child, 'exit');
+    server.child.disconnect();
+    assert.deepEqual(await exit, [0, null]);
+  });
+
   test('stops on SIGINT when nobody supervises it', async () => {
     const server = start(usual(), 'well', false);
     await once(server.child.stdout as NodeJS.ReadableStream, 'data');
@@ -78,7 +95,7 @@ describe("a server's process", () => {
     const server = start(usual(), 'hangs-on-stop');
     await server.message;
     server.child.kill('SIGTERM');
-    await once(server.child.stdout as NodeJS.ReadableStream, 'data'); // "stopping"
+    await eventually('the first one is acted on', () => server.output().includes('"stopping"')); // two at once are one
     server.child.kill('SIGTERM');
     assert.deepEqual(await server.exit, [130, null]);
   });
@@ -114,6 +131,48 @@ describe("a server's process", () => {
     const server = start(['--config', file, '--id', 'i1'], 'well', false);
     assert.deepEqual(await server.exit, [2, null]);
     assert.match(server.output(), /wrong\.yaml:2:10: /);
+  });
+
+  test('a wrong config, and one published before: starts from that, and says why', async () => {
+    await keepState(config);
+    const file = path.join(folder, 'wrong.yaml');
+    fs.writeFileSync(file, 'version: 1\ncluster: Local!\n');
+    const server = start(['--config', file, '--id', 'i1', '--root', folder, '--data', 'kept']);
+    assert.equal((await server.message).listen, config.interface.servers[0]?.listen);
+    server.child.kill('SIGTERM');
+    assert.deepEqual(await server.exit, [0, null]);
+    const [line = ''] = server.output().split('\n');
+    const { level, msg, code, reasons, epoch } = JSON.parse(line);
+    assert.deepEqual([level, code, epoch], ['warn', 'CONFIG_INVALID', 3]);
+    assert.match(msg, /starting from the config that was published last/);
+    assert.match(reasons.join('\n'), /wrong\.yaml:2:10: /);
+  });
+
+  test('a config that would move data, and one published before: starts from that, and says why', async () => {
+    const accountKey = { sources: [{ header: 'x-other' }] };
+    const address = '127.0.0.1:1'; // not free to listen on: the published one is used
+    const edited = structuredClone({ ...config, dataFolder: 'kept', accountKey });
+    Object.assign(edited.interface.servers[0] ?? {}, { listen: address });
+    await keepState(config);
+    const file = path.join(folder, 'moving.json');
+    fs.writeFileSync(file, JSON.stringify(edited));
+    const server = start(['--config', file, '--id', 'i1', '--root', folder, '--data', 'kept']);
+    assert.equal((await server.message).listen, config.interface.servers[0]?.listen);
+    server.child.kill('SIGTERM');
+    await server.exit;
+    assert.match(server.output(), /"code":"CONFIG_MOVES_DATA","reasons":\["accountKey\.sources: were /);
+  });
+
+  test('a wrong config and nothing published: exit code 2, and where it was looked for', async () => {
+    const file = path.join(folder, 'wrong.yaml');
+    fs.writeFileSync(file, 'version: 1\ncluster: Local!\n');
+    const server = start(['--config', file, '--id', 'i2', '--root', folder], 'well', false);
+    assert.deepEqual(await server.exit, [2, null]);
+    assert.match(server.output(), /wrong\.yaml:2:10: /);
+    assert.match(
+      server.output(),
+      /No published config to start from instead: .*\/data\/i2\/published-state\.json is not/,
+    );
   });
 
   test('an id that is not of its tier, or missing arguments: exit code 2, and what was expected', async () => {

@@ -64,7 +64,7 @@ export function invariantComplaints(files: readonly SourceFile[]): Complaint[] {
     const keepers = files.filter((other) => importsFile(other, file.path)).map((other) => other.text);
     const rest = file.text.slice(head.length);
     return [...head.matchAll(LISTED)].flatMap(([, name = '']) => {
-      const cites = new RegExp(`\\b${name}\\b(?!:)`);
+      const cites = new RegExp(`\\b${name}\\b`);
       const listsItself = new RegExp(`^\\s*\\*\\s+${name}:`, 'm');
       const isCited = cites.test(rest) || keepers.some((text) => cites.test(text) && !listsItself.test(text));
       return isCited ? [] : [`${file.path} lists ${name} in its head, and no line cites it`];
@@ -127,30 +127,32 @@ export function nameComplaints(filePaths: readonly string[]): Complaint[] {
 }
 
 /**
- * A file with logic has a test: one at the mirrored path, or one that imports it. A part is tested through the file of
- * its own room that is built from it.
- * @param exempt path → why it has none
+ * A file with logic has a test: one at the mirrored path, one that imports it, or, for what only runs as a process of
+ * its own, the one named for it. A part is tested through the file of its own room that is built from it.
+ * @param processes file → the test that runs it as a process
  */
 export function untestedComplaints(
   files: readonly SourceFile[],
-  exempt: Readonly<Record<string, string>>,
+  processes: Readonly<Record<string, string>>,
 ): Complaint[] {
   const byPath = new Map(files.map((file) => [file.path, file]));
   const testPaths = new Set([...byPath.keys()].filter((file) => file.endsWith('.test.ts')));
   const hasMirror = (file: string): boolean =>
     ['unit', 'integration', 'fault'].some((kind) => testPaths.has(`test/${kind}/${file.replace(/\.ts$/, '.test.ts')}`));
-  const importsOf = (file: string): string[] =>
-    (byPath.get(file)?.imports ?? []).map(({ specifier }) => resolveImport(file, specifier) ?? '');
-  const tested = new Set([...byPath.keys()].filter(hasMirror));
-  for (const test of testPaths) for (const file of importsOf(test)) tested.add(file);
-  for (const file of tested) for (const part of importsOf(file)) if (roomOf(part) === roomOf(file)) tested.add(part);
+  const partsOf = (file: string): string[] => {
+    const source = byPath.get(file);
+    return source === undefined ? [] : targetsOf(source);
+  };
+  const tested = new Set([...byPath.keys()].filter((file) => hasMirror(file) || testPaths.has(processes[file] ?? '')));
+  for (const test of testPaths) for (const file of partsOf(test)) tested.add(file);
+  for (const file of tested) for (const part of partsOf(file)) if (roomOf(part) === roomOf(file)) tested.add(part);
   return [
     ...files
-      .filter((file) => !isTest(file) && hasLogic(file) && !tested.has(file.path) && exempt[file.path] === undefined)
+      .filter((file) => !isTest(file) && hasLogic(file) && !tested.has(file.path))
       .map((file) => `${file.path} has no test: expected test/unit/${file.path.replace(/\.ts$/, '.test.ts')}`),
-    ...Object.keys(exempt)
-      .filter((file) => !byPath.has(file) || tested.has(file))
-      .map((file) => `${file} is exempt from having a test, and ${tested.has(file) ? 'has one' : 'does not exist'}`),
+    ...Object.entries(processes)
+      .filter(([file, test]) => !byPath.has(file) || !testPaths.has(test))
+      .map(([file, test]) => `${file} is said to be run by ${test}: one of them does not exist`),
   ];
 }
 
@@ -180,7 +182,7 @@ export function silencedTestComplaints(files: readonly SourceFile[]): Complaint[
 
 /** Somebody's own folders do not belong into the project. */
 export function machinePathComplaints(texts: readonly { path: string; text: string }[]): Complaint[] {
-  const machinePath = /(?:^|[\s'"`(=:])(\/(?:home|Users|root|work|tmp)\/[\w.-]+)/m;
+  const machinePath = /(?:^|[\s'"`(=:])(\/(?:home|Users|work|tmp)\/[\w.-]+|\/root\/\.\w+)/m;
   return texts.flatMap(({ path, text }) => {
     const found = machinePath.exec(text)?.[1];
     return found === undefined ? [] : [`${path} names ${found}: a folder of one machine`];

@@ -9,7 +9,7 @@ import { ERROR_KINDS } from '../../../shared/errors.ts';
 import { FRAME_HEAD_BYTES, FRAME_TYPE, FrameWriter, PROTOCOL_VERSION } from '../../../shared/link/frame.ts';
 import { type Hello, helloOf, type LinkRole, proofOf } from '../../../shared/link/greeting.ts';
 import { LINK_PATH } from '../../../shared/link/link-transport.ts';
-import { readDocument, sectionOf, tableOf } from '../../support/markdown.ts';
+import { amountOf, readDocument, sectionOf, tableOf } from '../../support/markdown.ts';
 
 const text = readDocument('PROTOCOL.md');
 
@@ -175,12 +175,3 @@ describe('the byte tables describe the frames that are sent', () => {
     );
   });
 });
-
-const UNITS: Readonly<Record<string, number>> = { '': 1, ms: 1, s: 1000, KiB: 1024, MiB: 1024 * 1024 };
-
-/** e.g. `16,384` or `8 MiB`, in bytes or milliseconds. */
-function amountOf(value: string): number {
-  const [number = '', unit = ''] = value.replaceAll(',', '').split(' ');
-  assert.ok(unit in UNITS, `unit of ${value}`);
-  return Number(number) * (UNITS[unit] ?? Number.NaN);
-}

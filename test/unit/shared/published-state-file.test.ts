@@ -46,6 +46,20 @@ test('a changed byte anywhere is noticed; the file is set aside and the generati
   }
 });
 
+test('a peek finds what a read would, and leaves a damaged file for the read to find', async () => {
+  const file = await freshFile();
+  const stateFile = new PublishedStateFile(file, number);
+  await stateFile.write(1);
+  assert.deepEqual(stateFile.peek(), { kind: 'whole', value: 1 });
+  await stateFile.write(2);
+  await truncate(file, 10);
+  for (const content of [stateFile.peek(), stateFile.peek()]) {
+    assert.ok(content.kind === 'previous');
+    assert.equal(content.value, 1);
+  }
+  assert.deepEqual(await readdir(join(file, '..')), ['published-state.json', 'published-state.json.previous']);
+});
+
 test('a file cut short at any place is never trusted', async () => {
   const file = await freshFile();
   const stateFile = new PublishedStateFile(file, number);

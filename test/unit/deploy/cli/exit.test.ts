@@ -4,7 +4,7 @@ import { exitCodeOf, messageOf } from '../../../../deploy/cli/exit.ts';
 import { PlatformError } from '../../../../shared/errors.ts';
 
 test('what a person wrote wrong ends with 2, a taken port with 3, anything else with 1', () => {
-  for (const code of ['USAGE', 'CONFIG_INVALID', 'SERVICE_INVALID'] as const) {
+  for (const code of ['USAGE', 'CONFIG_INVALID', 'CONFIG_MOVES_DATA', 'SERVICE_INVALID'] as const) {
     assert.equal(exitCodeOf(new PlatformError(code, 'x')), 2);
   }
   assert.equal(exitCodeOf(new PlatformError('PORT_TAKEN', 'x')), 3);
