@@ -35,6 +35,6 @@ export function requestFrame(parts: RequestParts = {}): FrameInMessage {
     ...fields,
     body: typeof body === 'string' ? Buffer.from(body) : body,
   });
-  const end = (writer.endFrame(), writer.at);
-  return { message: Buffer.from(writer.packed()), start: 0, end };
+  writer.endFrame();
+  return { message: Buffer.from(writer.packed()), start: 0, end: writer.at };
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { request as rawRequest } from 'node:http';
+import { connect } from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startTestCluster, type TestCluster } from '../../support/test-cluster.ts';
@@ -17,6 +18,7 @@ before(async () => {
         sources: [{ path: 'account' }, { header: 'x-account-key' }, { query: 'account' }, { body: '/holder/id' }],
       };
       config.limits.bodyBytesMax = 64 * 1024;
+      config.limits.slowClientMs = 1_000;
     },
   });
   url = running.urls[0] as string;
@@ -342,6 +344,16 @@ describe('platform paths', () => {
     const text = await (await fetch(`http://${server?.admin}/metrics`)).text();
     assert.match(text, /trunkline_requests_total\{status="200"/);
   });
+});
+
+test('a client that does not send its body in time is cut off with a 408', async () => {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.write(`POST /echo?account=a HTTP/1.1\r\nhost: ${hostname}\r\ncontent-length: 100\r\n\r\nonly this`);
+  let received = '';
+  for await (const chunk of socket.setEncoding('utf8')) received += chunk; // ends: the server closes
+  assert.match(received, /^HTTP\/1\.1 408 /);
+  assert.match(received, /"code":"CLIENT_TOO_SLOW"/);
 });
 
 test('a chunked body arrives whole', async () => {

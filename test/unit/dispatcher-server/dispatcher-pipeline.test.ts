@@ -1,183 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DispatcherMetrics } from '../../../dispatcher-server/dispatcher-metrics.ts';
-import { DispatcherPipeline } from '../../../dispatcher-server/dispatcher-pipeline.ts';
-import { GroupLane } from '../../../dispatcher-server/group-lane.ts';
-import type { ClusterConfig } from '../../../shared/config/cluster-schema.ts';
 import { HOLD_BYTES_MAX } from '../../../shared/constants.ts';
-import {
-  accountKeyOf,
-  bucketMapEpochOf,
-  bucketOf,
-  REPLY_HEAD_BYTES,
-  readError,
-  remainingMsOf,
-  replyHeaderBytesOf,
-  targetOf,
-} from '../../../shared/envelope.ts';
+import { accountKeyOf, bucketMapEpochOf, bucketOf, remainingMsOf, targetOf } from '../../../shared/envelope.ts';
 import { FRAME_TYPE } from '../../../shared/link/frame.ts';
-import type { Link, StreamOwner } from '../../../shared/link/link.ts';
-import { Metrics } from '../../../shared/metrics.ts';
-import { Tick } from '../../../shared/queue/tick.ts';
 import { bucketOfKey } from '../../../shared/routing/jdk-hash.ts';
-import { Answering } from '../../support/answering.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
-import { type FakePeer, FakePool } from '../../support/fake-pool.ts';
-import { identity, type LinkPair, openPair, settleAll } from '../../support/link-pair.ts';
-import { type RequestParts, requestFrame } from '../../support/request-frame.ts';
-import { smallBucketMap, smallClusterConfig } from '../../support/small-cluster.ts';
-
-/** What an interface server hears of one of its requests. */
-class Waiting implements StreamOwner {
-  readonly heard: string[] = [];
-  streamId = 0;
-
-  onReply(message: Buffer, start: number, end: number): void {
-    const bodyAt = start + REPLY_HEAD_BYTES + replyHeaderBytesOf(message, start);
-    this.heard.push(`reply ${message.toString('utf8', bodyAt, end)}`);
-  }
-
-  onError(message: Buffer, start: number, end: number): void {
-    this.heard.push(readError(message, start, end).error.code);
-  }
-
-  onLost(): void {
-    this.heard.push('lost');
-  }
-}
-
-interface App {
-  readonly server: Answering;
-  readonly pair: LinkPair;
-  readonly peer: FakePeer;
-  /** Its link breaks. */
-  lose(): void;
-}
-
-/** Two groups: g1 (buckets 0..49) with app servers a and b, g2 with c; one interface server in front. */
-class Bench {
-  readonly clock = new FakeClock();
-  readonly tick = new Tick(this.clock);
-  readonly config: ClusterConfig;
-  readonly pipeline: DispatcherPipeline;
-  readonly pools = [new FakePool(), new FakePool()] as const;
-  readonly lanes: readonly GroupLane[];
-  readonly front: LinkPair;
-  readonly a: App;
-  readonly b: App;
-  readonly c: App;
-  #requests = 0;
-
-  constructor(change: (config: ClusterConfig) => void = () => {}) {
-    this.config = smallClusterConfig();
-    change(this.config);
-    const metrics = new Metrics({ serverId: 'd1', tier: 'dispatcher' }, { processMetrics: false });
-    this.pipeline = new DispatcherPipeline({
-      config: this.config,
-      metrics: new DispatcherMetrics(metrics),
-      clock: this.clock,
-    });
-    this.lanes = this.pools.map(
-      (pool, index) =>
-        new GroupLane(
-          `g${index + 1}`,
-          this.config.queues,
-          this.tick,
-          () => pool.pool,
-          (lane, request) => this.pipeline.handOn(lane, request),
-        ),
-    );
-    const { clock, tick, pipeline } = this;
-    this.front = openPair({
-      clock,
-      tick,
-      listenerHandlers: {
-        onRequest: (link, streamId, message, start, end) => pipeline.onRequest(link, streamId, message, start, end),
-        onCancel: (link, streamId) => pipeline.onCancel(link, streamId),
-        onClosed: (link) => pipeline.onOriginClosed(link),
-      },
-    });
-    this.a = this.#app('a', 0);
-    this.b = this.#app('b', 0);
-    this.c = this.#app('c', 1);
-  }
-
-  #app(id: string, group: 0 | 1): App {
-    const server = new Answering();
-    const { clock, tick } = this;
-    const listenerIdentity = identity({ role: 'app', serverId: id, incarnation: '00000000000000a1' });
-    const pair = openPair({ clock, tick, listenerIdentity, listenerHandlers: server.handlers });
-    const peer = this.pools[group].add(id, pair.dialer);
-    const lose = (): void => {
-      peer.openLink = undefined;
-      peer.working = false;
-      pair.breakWire();
-      this.lanes[group]?.scanner.wake();
-    };
-    return { server, pair, peer, lose };
-  }
-
-  map(epoch = 1): this {
-    this.pipeline.applyState(this.config, smallBucketMap(epoch), this.lanes);
-    return this;
-  }
-
-  settle(): void {
-    settleAll([this.front, this.a.pair, this.b.pair, this.c.pair]);
-  }
-
-  /** Time passes, and everything that it leads to happens. */
-  pass(forMs: number): void {
-    for (let doneMs = 0; doneMs < forMs; doneMs += 5) {
-      this.clock.advance(5);
-      this.settle();
-    }
-  }
-
-  /** An interface server asks. */
-  ask(parts: RequestParts = {}): Waiting {
-    const owner = new Waiting();
-    const link: Link = this.front.dialer;
-    owner.streamId = link.openStream(owner);
-    const { message } = requestFrame({
-      streamId: owner.streamId,
-      counter: ++this.#requests,
-      pathAccountKey: KEY_G1,
-      ...parts,
-    });
-    link.writer.reserve(message.length);
-    link.writer.beginFrame(FRAME_TYPE.REQUEST, message[5] as number, 0, owner.streamId, message.readUInt32LE(12));
-    link.writer.at += message.copy(link.writer.buffer, link.writer.at, 16);
-    link.endStreamFrame();
-    this.settle();
-    return owner;
-  }
-
-  /** Requests that came to each app server so far. */
-  get taken(): number[] {
-    return [this.a, this.b, this.c].map(({ server }) => server.taken.length);
-  }
-
-  /** The app server of g1 that has the request, and the other one. */
-  get holder(): { has: App; other: App } {
-    return this.a.server.taken.length > 0 ? { has: this.a, other: this.b } : { has: this.b, other: this.a };
-  }
-
-  assertAtRest(): void {
-    assert.equal(this.pipeline.inFlight, 0, 'in flight');
-    for (const { queue } of this.lanes) assert.deepEqual([queue.waiting, queue.out], [0, 0]);
-    assert.equal(this.pipeline.heldCount, 0, 'held');
-  }
-}
-
-function keyIn(first: number, last: number): string {
-  for (let index = 0; ; index++) {
-    const bucket = bucketOfKey(`key${index}`, 'jdk-string', 100);
-    if (bucket >= first && bucket <= last) return `key${index}`;
-  }
-}
-const KEY_G1 = keyIn(0, 49);
-const KEY_G2 = keyIn(50, 99);
+import type { Answering } from '../../support/answering.ts';
+import { DispatcherBench as Bench, KEY_G2, Waiting } from '../../support/dispatcher-bench.ts';
+import { smallBucketMap } from '../../support/small-cluster.ts';
 
 test('a request goes to its account’s group with what the dispatcher found, and its reply comes back', () => {
   const bench = new Bench().map(7);
@@ -234,7 +63,7 @@ test('C2: a request whose app server is lost goes to another one of the group, a
 });
 
 test('C2: attempts are bounded, and then the loss is told', () => {
-  const bench = new Bench((config) => void (config.retries.attemptsMax = 2)).map();
+  const bench = new Bench((config) => Object.assign(config.retries, { attemptsMax: 2 })).map();
   const owner = bench.ask();
   bench.holder.has.lose();
   bench.settle();
@@ -245,7 +74,7 @@ test('C2: attempts are bounded, and then the loss is told', () => {
 });
 
 test('C2: without a budget nothing is sent again', () => {
-  const bench = new Bench((config) => void (config.retries.budgetRatio = 0)).map();
+  const bench = new Bench((config) => Object.assign(config.retries, { budgetRatio: 0 })).map();
   const owner = bench.ask();
   bench.holder.has.lose();
   bench.settle();
@@ -340,15 +169,13 @@ test('what is held is tried again without a new map too, for as long as its time
 });
 
 test('a hold gate holds so many bytes and no more, and gives them free again', () => {
-  const bench = new Bench(
-    (config) =>
-      void (config.queues['interactive'] = {
-        weight: 1,
-        capacity: 100,
-        capacityBytes: 2 * HOLD_BYTES_MAX,
-        concurrency: 100,
-      }),
-  ).map();
+  const queue = {
+    weight: 1,
+    capacity: 100,
+    capacityBytes: 2 * HOLD_BYTES_MAX,
+    concurrency: 100,
+  };
+  const bench = new Bench((config) => Object.assign(config.queues, { interactive: queue })).map();
   const body = new Uint8Array(4 * 1024 * 1024);
   const fits = Math.floor(HOLD_BYTES_MAX / (body.length + 100));
   const hold = (): Waiting => {
@@ -427,7 +254,7 @@ test('an interface server that is gone takes its requests with it', () => {
 
 test('a full queue is said at once, and what waits in it is served when there is room again', () => {
   const queue = { weight: 1, capacity: 1, capacityBytes: 100_000, concurrency: 1 };
-  const bench = new Bench((config) => void (config.queues = { interactive: queue })).map();
+  const bench = new Bench((config) => Object.assign(config, { queues: { interactive: queue } })).map();
   const [first, second, third] = [bench.ask(), bench.ask(), bench.ask()];
   assert.deepEqual([first.heard, second.heard, third.heard], [[], [], ['QUEUE_FULL']]);
   bench.holder.has.server.reply(0, 'one');
@@ -443,7 +270,7 @@ test('a full queue is said at once, and what waits in it is served when there is
 
 test('a group that is stuck does not hold up another', () => {
   const queue = { weight: 1, capacity: 10, capacityBytes: 100_000, concurrency: 1 };
-  const bench = new Bench((config) => void (config.queues = { interactive: queue })).map();
+  const bench = new Bench((config) => Object.assign(config, { queues: { interactive: queue } })).map();
   for (let count = 0; count < 5; count++) bench.ask();
   bench.ask({ pathAccountKey: KEY_G2 });
   assert.deepEqual([bench.taken[0]! + bench.taken[1]!, bench.taken[2]], [1, 1]);

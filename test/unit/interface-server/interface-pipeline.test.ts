@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { InterfaceMetrics } from '../../../interface-server/interface-metrics.ts';
-import { InterfacePipeline } from '../../../interface-server/interface-pipeline.ts';
 import {
   accountKeyOf,
   headerBlockOf,
@@ -10,133 +8,14 @@ import {
   requestIdOf,
   targetOf,
 } from '../../../shared/envelope.ts';
-import { silentLogger } from '../../../shared/log.ts';
-import { Metrics } from '../../../shared/metrics.ts';
-import type { PublishedState, RouteEntry } from '../../../shared/published-state.ts';
-import { Tick } from '../../../shared/queue/tick.ts';
-import { Answering } from '../../support/answering.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
-import { type FakePeer, FakePool } from '../../support/fake-pool.ts';
-import { FakeResponse, fakeRequest, type RequestLine } from '../../support/fake-web.ts';
-import { identity, type LinkPair, openPair, settleAll } from '../../support/link-pair.ts';
-import { smallState } from '../../support/small-cluster.ts';
-
-const INCARNATION = 'ffeeddccbbaa9988';
-
-const route = (fields: Partial<RouteEntry>): RouteEntry => ({
-  service: 'test',
-  method: '*',
-  pattern: '/echo',
-  accountParam: null,
-  requestClass: 'interactive',
-  contentTypes: [],
-  ...fields,
-});
-
-const ROUTES = [
-  route({}),
-  route({ method: 'PUT', pattern: '/accounts/:account', accountParam: 'account' }),
-  route({ method: 'GET', pattern: '/accounts/:account', accountParam: 'account' }),
-  route({ method: 'POST', pattern: '/json', contentTypes: ['application/json'] }),
-  route({ pattern: '/quiet', requestClass: 'background' }),
-];
-
-interface Dispatcher {
-  readonly server: Answering;
-  readonly pair: LinkPair;
-  readonly peer: FakePeer;
-  lose(): void;
-}
-
-/** An interface server with two dispatchers behind it. */
-class Bench {
-  readonly clock = new FakeClock();
-  readonly tick = new Tick(this.clock);
-  readonly pool = new FakePool();
-  readonly pipeline: InterfacePipeline;
-  readonly state: PublishedState;
-  readonly d1: Dispatcher;
-  readonly d2: Dispatcher;
-
-  constructor(change: (state: PublishedState) => void = () => {}) {
-    this.state = { ...smallState(1), routes: ROUTES };
-    change(this.state);
-    const metrics = new Metrics({ serverId: 'i1', tier: 'interface' }, { processMetrics: false });
-    this.pipeline = new InterfacePipeline({
-      config: this.state.config,
-      incarnation: INCARNATION,
-      pool: this.pool.pool,
-      metrics: new InterfaceMetrics(metrics),
-      log: silentLogger,
-      clock: this.clock,
-      tick: this.tick,
-    });
-    this.d1 = this.#dispatcher('d1');
-    this.d2 = this.#dispatcher('d2');
-  }
-
-  #dispatcher(id: string): Dispatcher {
-    const server = new Answering();
-    const pair = openPair({
-      clock: this.clock,
-      tick: this.tick,
-      dialerIdentity: identity({ role: 'interface', serverId: 'i1' }),
-      listenerIdentity: identity({ role: 'app', serverId: id }),
-      acceptRoles: ['interface'],
-      listenerHandlers: server.handlers,
-    });
-    const peer = this.pool.add(id, pair.dialer);
-    const lose = (): void => {
-      peer.openLink = undefined;
-      peer.working = false;
-      pair.breakWire();
-    };
-    return { server, pair, peer, lose };
-  }
-
-  map(): this {
-    this.pipeline.applyState(this.state);
-    return this;
-  }
-
-  settle(): void {
-    settleAll([this.d1.pair, this.d2.pair]);
-  }
-
-  pass(forMs: number): void {
-    for (let doneMs = 0; doneMs < forMs; doneMs += 5) {
-      this.clock.advance(5);
-      this.settle();
-    }
-  }
-
-  /** A client asks; its body comes when the test sends it. */
-  ask(line: RequestLine = {}): FakeResponse {
-    const response = new FakeResponse();
-    this.pipeline.accept(response.web, fakeRequest({ target: '/echo', ...line }));
-    this.settle();
-    return response;
-  }
-
-  /** The dispatcher that has got a request, and the other one. */
-  get holder(): { has: Dispatcher; other: Dispatcher } {
-    return this.d1.server.taken.length > 0 ? { has: this.d1, other: this.d2 } : { has: this.d2, other: this.d1 };
-  }
-
-  /** The dispatcher that has a request it has not answered answers its newest. */
-  reply(body: string): void {
-    const has = [this.d1, this.d2].find(({ server }) => server.taken.length > server.answers);
-    (has ?? assert.fail('expected a request to wait for its reply')).server.reply(-1, body);
-    this.settle();
-  }
-
-  assertAtRest(): void {
-    const { queue, inFlight } = this.pipeline;
-    assert.deepEqual([inFlight, queue.waiting, queue.out], [0, 0, 0]);
-  }
-}
+import type { PublishedState } from '../../../shared/published-state.ts';
+import type { FakeResponse, RequestLine } from '../../support/fake-web.ts';
+import { InterfaceBench as Bench, INCARNATION } from '../../support/interface-bench.ts';
 
 const codeOf = (response: FakeResponse): unknown => [response.status, response.json['code'], response.json['outcome']];
+
+const oneAtATime = ({ config }: PublishedState): unknown =>
+  Object.assign(config.queues, { interactive: { weight: 1, capacity: 9, capacityBytes: 99_999, concurrency: 1 } });
 
 test('a request is carried to a dispatcher and its reply to the client', () => {
   const bench = new Bench().map();
@@ -251,7 +130,7 @@ test('a body that comes in parts is carried whole', () => {
 });
 
 test('a body that grows past the limit is refused once, and the connection closed', () => {
-  const bench = new Bench(({ config }) => void (config.limits.bodyBytesMax = 3)).map();
+  const bench = new Bench(({ config }) => Object.assign(config.limits, { bodyBytesMax: 3 })).map();
   const response = bench.ask({ method: 'POST', headers: [['transfer-encoding', 'chunked']] });
   for (const last of [false, false, true]) response.data('xx', last);
   assert.deepEqual([codeOf(response), response.closesConnection], [[413, 'BODY_TOO_LARGE', undefined], true]);
@@ -259,7 +138,7 @@ test('a body that grows past the limit is refused once, and the connection close
 });
 
 test('a client that stops in the middle of its body is cut off in time, and one that goes on is not', () => {
-  const bench = new Bench(({ config }) => void (config.limits.slowClientMs = 1_000)).map();
+  const bench = new Bench(({ config }) => Object.assign(config.limits, { slowClientMs: 1_000 })).map();
   const post: RequestLine = { method: 'POST', headers: [['content-length', '64000']] };
   const [stopped, slow] = [bench.ask(post), bench.ask(post)];
   slow.data('x'.repeat(32_000), false);
@@ -271,7 +150,16 @@ test('a client that stops in the middle of its body is cut off in time, and one 
   bench.reply('ok');
   assert.equal(slow.status, 200);
   stopped.data('more', true);
-  assert.equal(stopped.ends, 1);
+  assert.equal(stopped.ends, 1, 'X1');
+  bench.assertAtRest();
+});
+
+test('X1: a client that was too slow and then sends too much gets no second answer', () => {
+  const bench = new Bench(({ config }) => Object.assign(config.limits, { slowClientMs: 1_000, bodyBytesMax: 3 })).map();
+  const response = bench.ask({ method: 'POST', headers: [['transfer-encoding', 'chunked']] });
+  bench.pass(1_100);
+  response.data('too much', true);
+  assert.deepEqual(codeOf(response), [408, 'CLIENT_TOO_SLOW', undefined]);
   bench.assertAtRest();
 });
 
@@ -293,8 +181,8 @@ test('I3: a request whose dispatcher is lost goes to the other one, and is answe
 
 test('I3: when it cannot be sent again, the client learns that the outcome is unknown', () => {
   const changes: ((state: PublishedState) => void)[] = [
-    ({ config }) => void (config.retries.attemptsMax = 1),
-    ({ config }) => void (config.retries.budgetRatio = 0),
+    ({ config }) => Object.assign(config.retries, { attemptsMax: 1 }),
+    ({ config }) => Object.assign(config.retries, { budgetRatio: 0 }),
   ];
   for (const change of changes) {
     const bench = new Bench(change).map();
@@ -318,7 +206,7 @@ test('a request that was lost once and then finds no dispatcher may have had its
 });
 
 test('a request that was lost once and is then refused elsewhere may have had its effect', () => {
-  const bench = new Bench(({ config }) => void (config.retries.attemptsMax = 2)).map();
+  const bench = new Bench(({ config }) => Object.assign(config.retries, { attemptsMax: 2 })).map();
   const response = bench.ask();
   const { has, other } = bench.holder;
   has.lose();
@@ -374,10 +262,7 @@ test('I1: at its deadline a request that is out is answered, called back, and it
 });
 
 test('I1: at its deadline a request that never left has had no effect', () => {
-  const bench = new Bench(
-    ({ config }) =>
-      void (config.queues['interactive'] = { weight: 1, capacity: 9, capacityBytes: 99_999, concurrency: 1 }),
-  ).map();
+  const bench = new Bench(oneAtATime).map();
   bench.ask();
   const response = bench.ask({ headers: [['x-request-timeout-ms', '100']] });
   bench.pass(130);
@@ -399,10 +284,7 @@ test('a client that goes away has its request called back, and nothing is writte
 });
 
 test('a client that goes away in the middle of its body, or while it waits, leaves nothing behind', () => {
-  const bench = new Bench(
-    ({ config }) =>
-      void (config.queues['interactive'] = { weight: 1, capacity: 9, capacityBytes: 99_999, concurrency: 1 }),
-  ).map();
+  const bench = new Bench(oneAtATime).map();
   const reading = bench.ask({ method: 'POST', headers: [['content-length', '9']] });
   bench.ask();
   const waiting = bench.ask();

@@ -55,9 +55,9 @@ test('counters, gauges and latencies are told in Prometheus text, each with its 
   metrics.latency('t_seconds', 'time').observe(7);
   const lines = parse(await metrics.text());
   for (const { labels } of lines) assert.deepEqual([labels['server'], labels['tier']], ['i1', 'interface']);
-  const valueOf = (name: string): number | undefined => lines.find((line) => line.name === name)?.value;
-  assert.deepEqual([valueOf('t_total'), valueOf('t_now'), valueOf('t_each')], [3, 1.5, 1]);
-  assert.deepEqual([valueOf('t_seconds_sum'), valueOf('t_seconds_count')], [0.007, 1]);
+  const told = (name: string): number | undefined => lines.find((line) => line.name === name)?.value;
+  assert.deepEqual([told('t_total'), told('t_now'), told('t_each')], [3, 1.5, 1]);
+  assert.deepEqual([told('t_seconds_sum'), told('t_seconds_count')], [0.007, 1]);
 });
 
 test('a latency falls into every bucket at or above it, and the last bucket has all', async () => {

@@ -21,7 +21,7 @@ test('B1: past the burst, retries stay under their share of the requests, in wha
   fc.assert(
     fc.property(
       fc.double({ min: 0.01, max: 1, noNaN: true }),
-      fc.array(fc.nat(30), { maxLength: 50 }),
+      fc.array(fc.nat(30), { maxLength: 50, size: 'max' }),
       (ratio, requestsBetween) => {
         const budget = new RetryBudget(ratio);
         exhaust(budget);

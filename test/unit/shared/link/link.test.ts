@@ -93,7 +93,11 @@ test('K2: a link that breaks tells every waiting owner once, and its handler aft
   const owners = [new RecordingOwner(), new RecordingOwner()];
   const pair = openPair({
     listenerHandlers: serving(),
-    dialerHandlers: { onClosed: () => void (toldLast = owners.every(({ heard }) => heard.length === 1)) },
+    dialerHandlers: {
+      onClosed: () => {
+        toldLast = owners.every(({ heard }) => heard.length === 1);
+      },
+    },
   });
   for (const owner of owners) sendText(pair.dialer, owner, 'x');
   pair.settle();

@@ -7,6 +7,7 @@ import '../../../support/property-runs.ts';
 test('it behaves as an array with a bound does, whatever is pushed and shifted', () => {
   const steps = fc.array(fc.oneof({ weight: 3, arbitrary: fc.nat() }, { weight: 2, arbitrary: fc.constant('shift') }), {
     maxLength: 400,
+    size: 'max',
   });
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 200 }), steps, (capacity, commands) => {

@@ -9,6 +9,9 @@ interface Numbered extends Queueable {
   readonly number: number;
 }
 
+/** For what is counted on the way. */
+const done = (_count: number): HandedOn => 'done';
+
 function scanning(handOn: (item: Numbered) => HandedOn, concurrency = 10_000) {
   const clock = new FakeClock();
   const limits = { weight: 1, capacity: 10_000, capacityBytes: 1_000_000, concurrency };
@@ -24,7 +27,7 @@ function scanning(handOn: (item: Numbered) => HandedOn, concurrency = 10_000) {
 
 test('what was queued in a turn is handed on at its end, in order', () => {
   const handed: number[] = [];
-  const { clock, push } = scanning(({ number }) => (handed.push(number), 'done'));
+  const { clock, push } = scanning(({ number }) => done(handed.push(number)));
   push(3);
   assert.deepEqual(handed, []);
   clock.endTick();
@@ -33,7 +36,7 @@ test('what was queued in a turn is handed on at its end, in order', () => {
 
 test('a long queue is handed on in batches, with a turn of the event loop between them', () => {
   let handed = 0;
-  const { clock, push } = scanning(() => (handed++, 'done'));
+  const { clock, push } = scanning(() => done(handed++));
   push(600);
   const after: number[] = [];
   while (clock.waitingForEndOfTick > 0) {
@@ -76,7 +79,7 @@ test('S2: what nobody can take now stays the first, and is tried again when woke
 test('S2: the one that waits is woken for when the queue itself is empty', () => {
   let writable = false;
   let handed = 0;
-  const { clock, queue, scanner, push } = scanning(() => (writable ? (handed++, 'done') : 'blocked'));
+  const { clock, queue, scanner, push } = scanning(() => (writable ? done(handed++) : 'blocked'));
   push(1);
   clock.settle();
   assert.deepEqual([queue.waiting, queue.out], [0, 1]);
