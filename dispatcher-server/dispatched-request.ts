@@ -43,6 +43,8 @@ export class DispatchedRequest extends DeadlineMember implements StreamOwner, Qu
   sentAtMs = 0;
   waitedMicros: number;
   attempt = 0;
+  /** A try of it was lost on its way: it may have reached a handler. */
+  wasLost = false;
   /** Whether its bytes still count against the origin's window. */
   unreleased = true;
 

@@ -28,6 +28,7 @@ import type { Link } from '../shared/link/link.ts';
 import type { BucketMap } from '../shared/published-state.ts';
 import { DeadlineList, SWEEP_EVERY_MS } from '../shared/queue/deadline-list.ts';
 import type { HandedOn } from '../shared/queue/scanner.ts';
+import { timeForNextHop } from '../shared/time-for-next-hop.ts';
 import { AccountKeyReader } from './account-key-reader.ts';
 import { DispatchedRequest, type DispatchListener } from './dispatched-request.ts';
 import type { DispatcherMetrics } from './dispatcher-metrics.ts';
@@ -162,7 +163,7 @@ export class DispatcherPipeline implements DispatchListener {
     request.phase = 'sent';
     request.streamId = link.openStream(request);
     forwardRequest(link.writer, request.streamId, request, {
-      remainingMs: Math.max(1, Math.round(request.deadlineAtMs - nowMs)),
+      remainingMs: timeForNextHop(request.deadlineAtMs - nowMs),
       bucketMapEpoch: this.#bucketMap?.epoch ?? 0,
       bucket: request.bucket,
       attempt: request.attempt,
@@ -195,11 +196,12 @@ export class DispatcherPipeline implements DispatchListener {
     if (ELSEWHERE.has(wire) && this.#retry(request)) return;
     this.#answer(request);
     if (!request.origin.open) return;
-    forwardAnswer(request.origin.writer, request.originStreamId, { message, start, end }, null);
+    forwardAnswer(request.origin.writer, request.originStreamId, { message, start, end }, null, request.wasLost);
     request.origin.endStreamFrame();
   }
 
   onLost(request: DispatchedRequest, reason: PlatformError): void {
+    request.wasLost = true;
     this.#back(request, true);
     if (this.#retry(request)) return;
     const detail = `the connection to app server ${request.peer?.id} was lost (${reason.code}) and the request could not be sent again in time`;
@@ -292,7 +294,8 @@ export class DispatcherPipeline implements DispatchListener {
     this.#metrics.failed(error.code);
     if (!request.origin.open) return;
     const group = request.lane?.groupId;
-    writeError(request.origin.writer, request.originStreamId, error, group === undefined ? {} : { group });
+    const by = group === undefined ? {} : { group };
+    writeError(request.origin.writer, request.originStreamId, error, by, { wasLost: request.wasLost });
     request.origin.endStreamFrame();
   }
 

@@ -3,6 +3,7 @@
  * changes, and every RETRY_EVERY_MS, because it may be the app server that had to catch up.
  *
  * J1: at most HOLD_REQUESTS_MAX of HOLD_BYTES_MAX are held; past it a request fails with what it was to be held for.
+ * J3: without a new map at most RESUMED_AT_ONCE_MAX are tried again at a time, the longest held first.
  * J2: a held request keeps its deadline; the pipeline's deadline list ends it.
  */
 import type { Clock, TimerHandle } from '../shared/clock.ts';
@@ -10,6 +11,9 @@ import { HOLD_BYTES_MAX, HOLD_REQUESTS_MAX } from '../shared/constants.ts';
 import type { DispatchedRequest } from './dispatched-request.ts';
 
 const RETRY_EVERY_MS = 50;
+
+/** Asking an app server that still says no costs it as much as a request. */
+const RESUMED_AT_ONCE_MAX = 256;
 
 export class HoldGate {
   #held = new Set<DispatchedRequest>();
@@ -19,7 +23,7 @@ export class HoldGate {
 
   constructor(clock: Clock, resume: (request: DispatchedRequest) => void) {
     this.#resume = resume;
-    this.#timer = clock.every(RETRY_EVERY_MS, () => this.resumeAll());
+    this.#timer = clock.every(RETRY_EVERY_MS, () => this.#resumeSome());
   }
 
   get length(): number {
@@ -45,6 +49,16 @@ export class HoldGate {
     this.#held = new Set();
     this.#bytes = 0;
     for (const request of held) this.#resume(request);
+  }
+
+  /** J3 */
+  #resumeSome(): void {
+    let resumed = 0;
+    for (const request of [...this.#held]) {
+      if (resumed++ >= RESUMED_AT_ONCE_MAX) return;
+      this.forget(request);
+      this.#resume(request);
+    }
   }
 
   close(): void {

@@ -14,7 +14,7 @@ import { RetryBudget } from '../shared/balance/retry-budget.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { ClusterConfig } from '../shared/config/cluster-schema.ts';
 import { DEADLINE_BLAME_MS } from '../shared/constants.ts';
-import { errorWireOf, readError, replyIsWhole, statusOf, writeRequest } from '../shared/envelope.ts';
+import { errorWireOf, readError, replyIsWhole, statusOf, wasLostOf, writeRequest } from '../shared/envelope.ts';
 import { ERROR_KINDS, PlatformError } from '../shared/errors.ts';
 import { requestIdText } from '../shared/ids.ts';
 import type { Logger } from '../shared/log.ts';
@@ -23,6 +23,7 @@ import { DeadlineList } from '../shared/queue/deadline-list.ts';
 import { RequestQueue } from '../shared/queue/request-queue.ts';
 import { type HandedOn, Scanner } from '../shared/queue/scanner.ts';
 import type { Tick } from '../shared/queue/tick.ts';
+import { timeForNextHop } from '../shared/time-for-next-hop.ts';
 import type { WebRequest, WebResponse } from '../shared/web-server.ts';
 import { Admitter } from './admission.ts';
 import { readBody } from './body-reader.ts';
@@ -191,7 +192,7 @@ export class InterfacePipeline implements ExchangeListener {
       return 'done';
     }
     const nowMs = this.#clock.nowMs();
-    exchange.remainingMs = Math.max(1, Math.round(exchange.deadlineAtMs - nowMs));
+    exchange.remainingMs = timeForNextHop(exchange.deadlineAtMs - nowMs);
     exchange.waitedMicros += Math.round((nowMs - exchange.queuedAtMs) * 1000);
     exchange.sentAtMs = nowMs;
     exchange.peer = peer;
@@ -222,11 +223,11 @@ export class InterfacePipeline implements ExchangeListener {
 
   onError(exchange: Exchange, message: Buffer, start: number, end: number): void {
     const wire = errorWireOf(message, start);
-    const elsewhere = ELSEWHERE.has(wire);
-    this.#back(exchange, elsewhere);
-    if (elsewhere && this.#retry(exchange)) return;
+    this.#back(exchange, SAYS_NOTHING.has(wire) ? undefined : PEER_FAILED.has(wire));
+    if (ELSEWHERE.has(wire) && this.#retry(exchange)) return;
     const { error, by, retryAfterMs } = readError(message, start, end);
-    const outcomeUnknown = UNKNOWN.has(wire) || (exchange.wasLost && error.retryable);
+    const wasLost = exchange.wasLost || wasLostOf(message, start);
+    const outcomeUnknown = UNKNOWN.has(wire) || (wasLost && error.retryable);
     this.#fail(exchange, error, { by, retryAfterMs, outcomeUnknown });
   }
 
@@ -344,6 +345,12 @@ const ELSEWHERE: ReadonlySet<number> = new Set([
   ERROR_KINDS.NOT_READY.wire,
   ERROR_KINDS.NO_APP_SERVER.wire,
 ]);
+
+/** Errors of a group, not of the dispatcher that tells them. */
+const SAYS_NOTHING: ReadonlySet<number> = new Set([ERROR_KINDS.NO_APP_SERVER.wire]);
+
+/** Errors that speak against the dispatcher, not against the request. */
+const PEER_FAILED: ReadonlySet<number> = new Set([ERROR_KINDS.DRAINING.wire, ERROR_KINDS.NOT_READY.wire]);
 
 /** Errors after which the effect may be there or not. */
 const UNKNOWN: ReadonlySet<number> = new Set([

@@ -7,8 +7,8 @@ const MIB = 1024 * KIB;
 /** Longest frame any link accepts: the largest body a config may allow (64 MiB) and its envelope. */
 export const FRAME_BYTES_MAX = 65 * MIB;
 
-/** Envelope of a request beside its body: target (16 KiB), headers (64 KiB), account key (2 KiB), and room. */
-export const ENVELOPE_BYTES_MAX = 96 * KIB;
+/** Envelope of a request beside its body: target (16 KiB), headers (64 Ki characters of up to 3 bytes), key, and room. */
+export const ENVELOPE_BYTES_MAX = 256 * KIB;
 
 /** A NOTICE carries JSON (a published state, a manifest): room for 1,000 routes and 200 servers ten times over. */
 export const NOTICE_BYTES_MAX = 4 * MIB;

@@ -254,17 +254,26 @@ export const handlerMicrosOf = (message: Buffer, start: number): number => messa
 export const dbMicrosOf = (message: Buffer, start: number): number => message.readUInt32LE(start + 28);
 export const replyHeaderBytesOf = (message: Buffer, start: number): number => message.readUInt32LE(start + 32);
 
-/** Copies a REPLY or ERROR frame into the next batch under another stream id. @param dispatchMicros of a REPLY, or null */
+/** Set in an ERROR's flags: an earlier try was lost on its way, so the request may have had its effect all the same. */
+const LOST_FLAG = 1;
+
+/**
+ * Copies a REPLY or ERROR frame into the next batch under another stream id.
+ * @param dispatchMicros of a REPLY, or null
+ * @param wasLost an earlier try of the request was lost: said on in an ERROR
+ */
 export function forwardAnswer(
   writer: FrameWriter,
   streamId: number,
   frame: { readonly message: Buffer; readonly start: number; readonly end: number },
   dispatchMicros: number | null,
+  wasLost = false,
 ): void {
   const { message, start, end } = frame;
   writer.reserve(end - start);
   const type = message[start + 4] as number;
-  writer.beginFrame(type, 0, message.readUInt16LE(start + 6), streamId, message.readUInt32LE(start + 12));
+  const flags = (message[start + 5] as number) | (wasLost && type === FRAME_TYPE.ERROR ? LOST_FLAG : 0);
+  writer.beginFrame(type, flags, message.readUInt16LE(start + 6), streamId, message.readUInt32LE(start + 12));
   const headAt = writer.at - FRAME_HEAD_BYTES;
   message.copy(writer.buffer, writer.at, start + FRAME_HEAD_BYTES, end);
   writer.at = headAt + (end - start);
@@ -280,13 +289,20 @@ export interface Answerer {
 /** Longest detail sent; the rest is cut. */
 const DETAIL_CHARS_MAX = 1_000;
 
-/** Writes an ERROR frame up to its end; the caller ends it. @param retryAfterMs 0 when nothing is known */
+export interface ErrorOptions {
+  /** 0 when nothing is known. */
+  readonly retryAfterMs?: number;
+  /** An earlier try of the request was lost on its way. */
+  readonly wasLost?: boolean;
+}
+
+/** Writes an ERROR frame up to its end; the caller ends it. */
 export function writeError(
   writer: FrameWriter,
   streamId: number,
   error: PlatformError,
   by: Answerer,
-  retryAfterMs = 0,
+  options: ErrorOptions = {},
 ): void {
   const own = error.code === 'SERVICE_PROBLEM';
   const json = JSON.stringify({
@@ -295,7 +311,8 @@ export function writeError(
     ...by,
   });
   writer.reserve(FRAME_HEAD_BYTES + json.length * UTF8_BYTES_PER_CHAR_MAX);
-  writer.beginFrame(FRAME_TYPE.ERROR, 0, ERROR_KINDS[error.code].wire, streamId, retryAfterMs);
+  const flags = options.wasLost === true ? LOST_FLAG : 0;
+  writer.beginFrame(FRAME_TYPE.ERROR, flags, ERROR_KINDS[error.code].wire, streamId, options.retryAfterMs ?? 0);
   writer.at += writer.buffer.write(json, writer.at, 'utf8');
 }
 
@@ -305,6 +322,8 @@ export interface ReceivedError {
   readonly retryAfterMs: number;
 }
 
+/** Whether an earlier try of the request was lost on its way. */
+export const wasLostOf = (message: Buffer, start: number): boolean => message[start + 5] === LOST_FLAG;
 export const errorWireOf = (message: Buffer, start: number): number => message.readUInt16LE(start + 6);
 
 /** Reads an ERROR frame; an unreadable payload gives the code with a plain detail. */

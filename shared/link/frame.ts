@@ -7,7 +7,7 @@
  * |--------|------|------------|----------------------------------------------------------------------------------|
  * | 0      | u32  | frameBytes | the whole frame, this head included                                              |
  * | 4      | u8   | type       | FRAME_TYPE                                                                       |
- * | 5      | u8   | flags      | REQUEST: index of the request class; PONG: 1 while draining; others: 0                                  |
+ * | 5      | u8   | flags      | REQUEST: index of the request class; PONG: 1 while draining; ERROR: 1 when an earlier try was lost; others: 0                                  |
  * | 6      | u16  | code       | HELLO, AUTH: protocol version; REPLY: HTTP status; ERROR: wire number; NOTICE: topic bytes |
  * | 8      | u32  | streamId   | request this belongs to; 0 for frames about the link itself                      |
  * | 12     | u32  | amount     | REQUEST: ms left; ERROR: retry after ms; WINDOW: bytes granted; PING, PONG: sequence |

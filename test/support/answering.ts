@@ -35,7 +35,13 @@ export class Answering {
 
   fail(index: number, code: ErrorCode, retryAfterMs = 0): void {
     const { link, streamId } = this.#at(index);
-    writeError(link.writer, streamId, new PlatformError(code, `a test says ${code}`), { group: 'g1' }, retryAfterMs);
+    writeError(
+      link.writer,
+      streamId,
+      new PlatformError(code, `a test says ${code}`),
+      { group: 'g1' },
+      { retryAfterMs },
+    );
     link.endStreamFrame();
   }
 

@@ -4,6 +4,7 @@ import { HOLD_BYTES_MAX } from '../../../shared/constants.ts';
 import { accountKeyOf, bucketMapEpochOf, bucketOf, remainingMsOf, targetOf } from '../../../shared/envelope.ts';
 import { FRAME_TYPE } from '../../../shared/link/frame.ts';
 import { bucketOfKey } from '../../../shared/routing/jdk-hash.ts';
+import { timeForNextHop } from '../../../shared/time-for-next-hop.ts';
 import type { Answering } from '../../support/answering.ts';
 import { DispatcherBench as Bench, KEY_G2, Waiting } from '../../support/dispatcher-bench.ts';
 import { smallBucketMap } from '../../support/small-cluster.ts';
@@ -20,7 +21,7 @@ test('a request goes to its account’s group with what the dispatcher found, an
       targetOf(message, start),
       remainingMsOf(message, start),
     ],
-    [KEY_G2, bucketOfKey(KEY_G2, 'jdk-string', 100), 7, '/echo?x=1', 500],
+    [KEY_G2, bucketOfKey(KEY_G2, 'jdk-string', 100), 7, '/echo?x=1', timeForNextHop(500)],
   );
   bench.c.server.reply(0, 'hello');
   bench.settle();

@@ -9,6 +9,7 @@ import {
   targetOf,
 } from '../../../shared/envelope.ts';
 import type { PublishedState } from '../../../shared/published-state.ts';
+import { timeForNextHop } from '../../../shared/time-for-next-hop.ts';
 import type { FakeResponse, RequestLine } from '../../support/fake-web.ts';
 import { InterfaceBench as Bench, INCARNATION } from '../../support/interface-bench.ts';
 
@@ -29,7 +30,7 @@ test('a request is carried to a dispatcher and its reply to the client', () => {
       headerBlockOf(message, start),
       remainingMsOf(message, start),
     ],
-    ['a b', '/accounts/a%20b?x=1', 'x-request-id:mine\n', 10_000],
+    ['a b', '/accounts/a%20b?x=1', 'x-request-id:mine\n', timeForNextHop(10_000)],
   );
   bench.reply('hello');
   assert.deepEqual([response.status, response.body?.toString(), response.ends], [200, 'hello', 1]);
@@ -251,7 +252,7 @@ test('I1: at its deadline a request that is out is answered, called back, and it
   const bench = new Bench().map();
   const response = bench.ask({ headers: [['x-request-timeout-ms', '100']] });
   const { server } = bench.holder.has;
-  assert.equal(remainingMsOf(server.taken[0]?.message as Buffer, 0), 100);
+  assert.equal(remainingMsOf(server.taken[0]?.message as Buffer, 0), timeForNextHop(100));
   bench.pass(130);
   assert.deepEqual([codeOf(response), server.cancelled.length], [[504, 'DEADLINE_EXCEEDED', 'unknown'], 1]);
   server.reply(0, 'late');

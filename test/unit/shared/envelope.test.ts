@@ -214,7 +214,9 @@ test('an error of any code is read as it was written, also when it was handed on
   fc.assert(
     fc.property(code, text(80), u32, (errorCode, detail, retryAfterMs) => {
       const by = { group: 'g1', servedBy: 'g1a' };
-      const first = framed((writer) => writeError(writer, 5, new PlatformError(errorCode, detail), by, retryAfterMs));
+      const first = framed((writer) =>
+        writeError(writer, 5, new PlatformError(errorCode, detail), by, { retryAfterMs }),
+      );
       const { message, start, end } = framed((writer) => forwardAnswer(writer, 6, first, null));
       const read = readError(message, start, end);
       assert.deepEqual(
