@@ -9,12 +9,13 @@ export async function eventually<T>(
   what: string,
   look: () => T | Promise<T>,
   timeoutMs = 5_000,
+  lookEveryMs = LOOK_EVERY_MS,
 ): Promise<NonNullable<T>> {
   const untilMs = systemClock.nowMs() + timeoutMs;
   for (;;) {
     const value = await look();
     if (value !== undefined && value !== null && value !== false) return value;
     if (systemClock.nowMs() > untilMs) assert.fail(`waited ${timeoutMs} ms in vain for: ${what}`);
-    await systemClock.sleep(LOOK_EVERY_MS);
+    await systemClock.sleep(lookEveryMs);
   }
 }

@@ -11,7 +11,7 @@ import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 import { type Connection, createConnection } from 'mysql2';
 import { eventually } from './eventually.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from './free-ports.ts';
 
 const SERVER_NAMES = ['mariadbd', 'mysqld'];
 /** Where Debian puts servers; not on every user's PATH. */

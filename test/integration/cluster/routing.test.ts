@@ -79,8 +79,8 @@ function splitEvenly(config: ClusterConfig, groupCount: number): ClusterConfig {
     const id = `g${index + 1}`;
     const known = config.groups[index];
     const { listen, admin } = known?.appServers[0] ?? {
-      listen: `127.0.0.1:${20_000 + index}`,
-      admin: `127.0.0.1:${21_000 + index}`,
+      listen: `app-${index}.example:7000`,
+      admin: `app-${index}.example:9000`,
     };
     const appServers = [{ id: `${id}a`, listen, admin }];
     return {

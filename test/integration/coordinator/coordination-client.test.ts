@@ -12,7 +12,7 @@ import { linkSettingsOf } from '../../../shared/link/link-settings.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import type { PublishedState } from '../../../shared/published-state.ts';
 import { eventually } from '../../support/eventually.ts';
-import { freeAddress } from '../../support/free-port.ts';
+import { freeAddress } from '../../support/free-ports.ts';
 import { smallClusterConfig, smallState } from '../../support/small-cluster.ts';
 
 const INCARNATION = '0123456789abcdef';

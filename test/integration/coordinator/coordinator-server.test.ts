@@ -22,7 +22,7 @@ import type { PublishedState, RouteEntry } from '../../../shared/published-state
 import { systemRandom } from '../../../shared/random.ts';
 import type { RunningServer, Tier } from '../../../shared/server-process.ts';
 import { eventually } from '../../support/eventually.ts';
-import { freeAddress } from '../../support/free-port.ts';
+import { freeAddress } from '../../support/free-ports.ts';
 import {
   echoRoute,
   type SmallClusterOptions,

@@ -6,7 +6,7 @@ import { FRAME_TYPE } from '../../../shared/link/frame.ts';
 import type { Link } from '../../../shared/link/link.ts';
 import { eventually } from '../../support/eventually.ts';
 import { fastClock } from '../../support/fast-clock.ts';
-import { freeAddress } from '../../support/free-port.ts';
+import { freeAddress } from '../../support/free-ports.ts';
 import { FreezingProxy } from '../../support/freezing-proxy.ts';
 import { identity, RecordingOwner, sendText, writeText } from '../../support/link-pair.ts';
 import { ask, closedLater, dial, listen, opened } from './real-links.ts';
