@@ -23,6 +23,7 @@ const READY_WITHIN_MS = 60_000;
 /** `npm start` passes a terminal's Ctrl-C on, so one press arrives twice, a moment apart. */
 const SAME_PRESS_MS = 300;
 const LOOK_FOR_NPM_MS = 500;
+const LOOK_AT_STATES_MS = 20;
 /** A stop that takes longer is cut short: people are promised 3 s. */
 const SINGLE_PROCESS_STOP_MS = 2_750;
 
@@ -47,6 +48,7 @@ export async function runCluster(options: RunClusterOptions): Promise<number> {
   const seconds = (): string => ((systemClock.nowMs() - startedAtMs) / 1000).toFixed(1);
   const timeLeftMs = TABLE_WITHIN_MS - (systemClock.nowMs() - startedAtMs);
   const ready = await untilReady(cluster.publicAddresses, timeLeftMs, cluster.goesOn);
+  await untilAllUp(cluster, startedAtMs + TABLE_WITHIN_MS);
   if (cluster.goesOn()) {
     print(`Cluster ${read.config.cluster} is ${ready ? `ready after ${seconds()} s` : 'starting'}\n`);
     print(`${tableText(cluster.rows())}\n`);
@@ -59,6 +61,12 @@ export async function runCluster(options: RunClusterOptions): Promise<number> {
     print(`not ready after ${seconds()} s: see the logs`);
   }
   return await keepAliveUntil(cluster.ended);
+}
+
+/** Requests flow before the last server is up: the table should still show a whole cluster. */
+async function untilAllUp(cluster: RunningCluster, giveUpAtMs: number): Promise<void> {
+  const allUp = (): boolean => cluster.rows().every(({ state }) => state === STATE_WORDS.up);
+  while (!allUp() && cluster.goesOn() && systemClock.nowMs() < giveUpAtMs) await systemClock.sleep(LOOK_AT_STATES_MS);
 }
 
 async function inProcesses({ config, file }: ReadConfig, options: RunClusterOptions): Promise<RunningCluster> {
