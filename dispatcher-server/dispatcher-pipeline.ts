@@ -95,7 +95,7 @@ export class DispatcherPipeline implements DispatchListener {
     if (!this.#route(request)) return;
     this.#deadlines.add(request);
     this.#budget.noteRequest();
-    this.#enqueue(request);
+    this.#enqueue(request, request.receivedAtMs);
   }
 
   /** Account key → bucket → group. */
@@ -119,9 +119,9 @@ export class DispatcherPipeline implements DispatchListener {
     return false;
   }
 
-  #enqueue(request: DispatchedRequest): void {
+  #enqueue(request: DispatchedRequest, nowMs: number): void {
     request.phase = 'queued';
-    request.queuedAtMs = this.#clock.nowMs();
+    request.queuedAtMs = nowMs;
     const lane = request.lane as GroupLane;
     if (lane.queue.push(request)) lane.scanner.wake();
     else
@@ -175,15 +175,16 @@ export class DispatcherPipeline implements DispatchListener {
   }
 
   onReply(request: DispatchedRequest, message: Buffer, start: number, end: number): void {
+    const nowMs = this.#clock.nowMs();
     if (!replyIsWhole(message, start, end)) {
-      this.#back(request, true);
+      this.#back(request, true, nowMs);
       this.#fail(request, new PlatformError('LINK_FRAME_INVALID', 'the app server sent a reply that is cut short'));
       return;
     }
-    this.#back(request, statusOf(message, start) >= 500);
-    const here = (this.#clock.nowMs() - request.receivedAtMs) * 1000;
+    this.#back(request, statusOf(message, start) >= 500, nowMs);
+    const here = (nowMs - request.receivedAtMs) * 1000;
     const dispatchMicros = Math.max(0, Math.round(here) - handlerMicrosOf(message, start));
-    this.#answer(request);
+    this.#answer(request, nowMs);
     if (!request.origin.open) return;
     forwardAnswer(request.origin.writer, request.originStreamId, { message, start, end }, dispatchMicros);
     request.origin.endStreamFrame();
@@ -226,11 +227,10 @@ export class DispatcherPipeline implements DispatchListener {
    * The request is back from its link: the queue may hand on another one.
    * @param failed whether the app server is to blame; undefined when the end says nothing about it
    */
-  #back(request: DispatchedRequest, failed: boolean | undefined): void {
+  #back(request: DispatchedRequest, failed: boolean | undefined, nowMs = this.#clock.nowMs()): void {
     const lane = request.lane as GroupLane;
     const { peer } = request;
-    if (peer !== undefined && failed !== undefined)
-      lane.pool.recordReply(peer, failed, this.#clock.nowMs() - request.sentAtMs);
+    if (peer !== undefined && failed !== undefined) lane.pool.recordReply(peer, failed, nowMs - request.sentAtMs);
     request.link = undefined;
     lane.queue.release(request);
     lane.scanner.wake();
@@ -242,7 +242,7 @@ export class DispatcherPipeline implements DispatchListener {
     if (!request.origin.open || !this.#budget.take()) return false;
     request.attempt++;
     this.#metrics.retries.value++;
-    this.#enqueue(request);
+    this.#enqueue(request, this.#clock.nowMs());
     return true;
   }
 
@@ -259,7 +259,7 @@ export class DispatcherPipeline implements DispatchListener {
     const lane = this.#lanes[this.#bucketMap?.owners[request.bucket] ?? -1];
     if (lane !== undefined) request.lane = lane;
     request.peer = undefined;
-    this.#enqueue(request);
+    this.#enqueue(request, this.#clock.nowMs());
   }
 
   #onDeadline(request: DispatchedRequest): void {
@@ -300,13 +300,13 @@ export class DispatcherPipeline implements DispatchListener {
   }
 
   /** C1: from here on nothing more is sent for it. */
-  #answer(request: DispatchedRequest): void {
+  #answer(request: DispatchedRequest, nowMs = this.#clock.nowMs()): void {
     request.phase = 'done';
     this.#release(request);
     this.#deadlines.remove(request);
     this.#byOrigin.get(request.origin)?.delete(request.originStreamId);
     this.inFlight--;
-    this.#metrics.answered(this.#clock.nowMs() - request.receivedAtMs);
+    this.#metrics.answered(nowMs - request.receivedAtMs);
   }
 
   /** C3 */

@@ -100,7 +100,7 @@ export class InterfacePipeline implements ExchangeListener {
     const exchange = this.#begin(response);
     if (admission.kind === 'refused') return this.#fail(exchange, admission.error, { closeConnection: true });
     if (!this.#route(exchange)) return;
-    if (admitter.contentLength === 0) return this.#enqueue(exchange);
+    if (admitter.contentLength === 0) return this.#enqueue(exchange, exchange.receivedAtMs);
     this.#readBody(exchange);
   }
 
@@ -152,7 +152,7 @@ export class InterfacePipeline implements ExchangeListener {
         this.#deadlines.remove(exchange);
         exchange.deadlineAtMs = answerByMs;
         exchange.body = body;
-        this.#enqueue(exchange);
+        this.#enqueue(exchange, this.#clock.nowMs());
       },
       onTooLarge: (bytes) => {
         const detail = `expected a body of at most ${bodyBytesMax} bytes, got at least ${bytes}`;
@@ -164,10 +164,10 @@ export class InterfacePipeline implements ExchangeListener {
     });
   }
 
-  #enqueue(exchange: Exchange): void {
+  #enqueue(exchange: Exchange, nowMs: number): void {
     exchange.weigh();
     exchange.phase = 'queued';
-    exchange.queuedAtMs = this.#clock.nowMs();
+    exchange.queuedAtMs = nowMs;
     if (!this.queue.push(exchange)) {
       this.#fail(exchange, QUEUE_FULL);
       return;
@@ -212,8 +212,9 @@ export class InterfacePipeline implements ExchangeListener {
       return;
     }
     const status = statusOf(message, start);
-    this.#back(exchange, false);
-    this.#finish(exchange, status);
+    const nowMs = this.#clock.nowMs();
+    this.#back(exchange, false, nowMs);
+    this.#finish(exchange, status, nowMs);
     writeReplyFrame(
       exchange.response,
       { message, start, end },
@@ -243,10 +244,9 @@ export class InterfacePipeline implements ExchangeListener {
    * The exchange is back from its link: the queue may hand on another one.
    * @param failed whether its peer is to blame; undefined when its end says nothing about the peer
    */
-  #back(exchange: Exchange, failed: boolean | undefined): void {
+  #back(exchange: Exchange, failed: boolean | undefined, nowMs = this.#clock.nowMs()): void {
     const { peer } = exchange;
-    if (peer !== undefined && failed !== undefined)
-      this.#pool.recordReply(peer, failed, this.#clock.nowMs() - exchange.sentAtMs);
+    if (peer !== undefined && failed !== undefined) this.#pool.recordReply(peer, failed, nowMs - exchange.sentAtMs);
     exchange.link = undefined;
     this.queue.release(exchange); // X2
     this.scanner.wake();
@@ -314,11 +314,11 @@ export class InterfacePipeline implements ExchangeListener {
     });
   }
 
-  #finish(exchange: Exchange, status: number): void {
+  #finish(exchange: Exchange, status: number, nowMs = this.#clock.nowMs()): void {
     exchange.phase = 'done';
     this.#deadlines.remove(exchange);
     this.inFlight--;
-    this.#metrics.answered(status, this.#clock.nowMs() - exchange.receivedAtMs);
+    this.#metrics.answered(status, nowMs - exchange.receivedAtMs);
   }
 
   #requestId(exchange: Exchange): string {

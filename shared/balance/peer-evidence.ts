@@ -8,7 +8,6 @@ export const EVIDENCE_REPLIES_MIN = 20;
 
 export class PeerEvidence {
   consecutiveFailures = 0;
-  lastFailureAtMs = 0;
   /** Running share of failed replies, 0..1. */
   errorRate = 0;
   /** Running average, ms. */
@@ -19,17 +18,13 @@ export class PeerEvidence {
   ejectedUntilMs = 0;
   ejectedBecause = '';
 
-  recordReply(failed: boolean, latencyMs: number, nowMs: number): void {
+  recordReply(failed: boolean, latencyMs: number): void {
     this.replies++;
     this.errorRate += ((failed ? 1 : 0) - this.errorRate) * NEWEST_WEIGHT;
     if (this.replies === 1) this.latencyMs = latencyMs;
     else this.latencyMs += (latencyMs - this.latencyMs) * NEWEST_WEIGHT;
-    if (failed) {
-      this.consecutiveFailures++;
-      this.lastFailureAtMs = nowMs;
-    } else {
-      this.consecutiveFailures = 0;
-    }
+    if (failed) this.consecutiveFailures++;
+    else this.consecutiveFailures = 0;
   }
 
   /** A restarted peer, or one that comes back from its rest, starts with a clean sheet. */

@@ -152,7 +152,7 @@ export class PeerPool {
 
   /** Notes how a request to a peer ended. @param failed the peer's fault, not the client's */
   recordReply(peer: Peer, failed: boolean, latencyMs: number): void {
-    peer.evidence.recordReply(failed, latencyMs, this.#clock.nowMs());
+    peer.evidence.recordReply(failed, latencyMs);
     // Only as the limit is reached (O1): what comes after it is looked over with the slow tick.
     if (failed && peer.evidence.consecutiveFailures === this.#options.health.consecutiveFailuresMax) this.#judgeAll();
   }

@@ -104,6 +104,26 @@ export class FrameWriter {
   }
 }
 
+/** Below this a loop beats the call into the runtime, which makes an object for each copy or text. */
+const SHORT_BYTES = 256;
+const SHORT_TEXT = 48;
+
+/** Copies `source[start..end)` to `target[at…]`. @returns where the copy ends */
+export function copyBytes(target: Buffer, at: number, source: Buffer, start: number, end: number): number {
+  if (end - start > SHORT_BYTES) return at + source.copy(target, at, start, end);
+  let to = at;
+  for (let from = start; from < end; from++) target[to++] = source[from] as number;
+  return to;
+}
+
+/** Writes ASCII. @param text no character above 0x7f @returns where it ends */
+export function writeAscii(target: Buffer, at: number, text: string): number {
+  const { length } = text;
+  if (length > SHORT_TEXT) return at + target.write(text, at, 'latin1');
+  for (let index = 0; index < length; index++) target[at + index] = text.charCodeAt(index);
+  return at + length;
+}
+
 /** Frame length allowed on a link whose requests may have bodies of `bodyBytesMax`. */
 export function frameBytesMaxFor(bodyBytesMax: number, envelopeBytesMax: number): number {
   return Math.min(FRAME_BYTES_MAX, bodyBytesMax + envelopeBytesMax);

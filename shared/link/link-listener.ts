@@ -36,6 +36,7 @@ export class LinkListener {
   readonly #app: WebApp;
   readonly #links = new Set<Link>();
   #greetingCount = 0;
+  #draining = false;
   #socket: ListeningSocket | undefined;
 
   constructor(options: LinkListenerOptions) {
@@ -60,6 +61,7 @@ export class LinkListener {
 
   /** Tells every peer to send no new requests. */
   announceDrain(): void {
+    this.#draining = true;
     for (const link of this.#links) link.announceDrain();
   }
 
@@ -129,6 +131,7 @@ export class LinkListener {
           ...handlers,
           onOpen: (opened) => {
             endGreeting();
+            if (this.#draining) opened.announceDrain(); // it was still greeting when the others were told
             handlers.onOpen?.(opened);
           },
           onClosed: (closed, reason) => {

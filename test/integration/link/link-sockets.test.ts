@@ -73,6 +73,15 @@ test('both ends of a link that is closed learn the typed reason', async () => {
   assert.deepEqual([link.state.kind, dialer.closed[1]], ['closed', 'LINK_WINDOW_OVERRUN']);
 });
 
+test('a peer that greets while the server drains is told so too', async () => {
+  const { listener, address } = await listen();
+  closedLater(listener);
+  listener.announceDrain();
+  const link = await opened(dial(address));
+  await eventually('it knows', () => link.state.kind === 'draining');
+  assert.equal(link.writable, false);
+});
+
 test('a draining server is told to its peers, and answers what is in flight', async () => {
   const waiting: { link: Link; streamId: number }[] = [];
   const server = await listen({ handlers: { onRequest: (link, streamId) => void waiting.push({ link, streamId }) } });
