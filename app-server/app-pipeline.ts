@@ -13,6 +13,7 @@ import type { ClusterConfig } from '../shared/config/cluster-schema.ts';
 import { bucketMapEpochOf, bucketOf, requestIsWhole, writeError, writeReply } from '../shared/envelope.ts';
 import { PlatformError } from '../shared/errors.ts';
 import type { Link } from '../shared/link/link.ts';
+import { RequestsByOrigin } from '../shared/link/received-request.ts';
 import type { BucketMap } from '../shared/published-state.ts';
 import { RequestQueue } from '../shared/queue/request-queue.ts';
 import { type HandedOn, Scanner } from '../shared/queue/scanner.ts';
@@ -37,13 +38,11 @@ export class AppPipeline implements AppAnswers {
   readonly #runner: HandlerRunner;
   readonly queue: RequestQueue<AppRequest>;
   readonly #scanner: Scanner<AppRequest>;
-  readonly #byOrigin = new Map<Link, Map<number, AppRequest>>();
+  readonly #requests = new RequestsByOrigin<AppRequest>();
   readonly #answererLines: string;
   #bucketMap: BucketMap | undefined;
   #groupIndex = -1;
   #draining = false;
-  /** Requests taken and not yet answered. */
-  inFlight = 0;
 
   constructor(options: AppPipelineOptions) {
     this.#options = options;
@@ -67,15 +66,14 @@ export class AppPipeline implements AppAnswers {
       origin.close('LINK_FRAME_INVALID', 'expected a REQUEST whose parts fit its frame');
       return;
     }
-    const request = new AppRequest(this, { link: origin, streamId }, { message, start, end }, this.#clock.nowMs());
-    this.inFlight++;
-    this.#streamsOf(origin).set(streamId, request);
+    const request = new AppRequest(this, { origin, streamId, message, start, end }, this.#clock.nowMs());
+    this.#requests.add(request);
     const refusal = this.#refusal(message, start) ?? (this.queue.push(request) ? undefined : QUEUE_FULL);
     if (refusal === undefined) {
       this.#scanner.wake();
       return;
     }
-    origin.releaseReceived(request.queueBytes);
+    request.release();
     this.#sendError(request, refusal);
   }
 
@@ -96,9 +94,9 @@ export class AppPipeline implements AppAnswers {
 
   /** The scanner's turn: into its handler. */
   #handOn(request: AppRequest): HandedOn {
-    request.origin.releaseReceived(request.queueBytes);
+    request.release();
     const nowMs = this.#clock.nowMs();
-    request.queueMicros += Math.round((nowMs - request.queuedAtMs) * 1000);
+    request.waitedMicros += Math.round((nowMs - request.receivedAtMs) * 1000);
     if (request.phase === 'done') {
       this.queue.release(request); // S3
       return 'done';
@@ -122,10 +120,10 @@ export class AppPipeline implements AppAnswers {
     const headers = reply.headers + this.#answererLines;
     writeReply(
       origin.writer,
-      request.streamId,
+      request.originStreamId,
       { status: reply.status, headers, body: reply.body },
       {
-        queueMicros: request.queueMicros,
+        queueMicros: request.waitedMicros,
         dispatchMicros: 0,
         handlerMicros: Math.round(handlerMs * 1000),
         dbMicros: Math.round(request.dbMicros),
@@ -143,7 +141,7 @@ export class AppPipeline implements AppAnswers {
     if (!this.#answer(request)) return;
     this.#options.metrics.failed(error.code);
     const { serverId, groupId } = this.#options;
-    writeError(request.origin.writer, request.streamId, error, { group: groupId, servedBy: serverId });
+    writeError(request.origin.writer, request.originStreamId, error, { group: groupId, servedBy: serverId });
     request.origin.endStreamFrame();
   }
 
@@ -158,14 +156,13 @@ export class AppPipeline implements AppAnswers {
   #answer(request: AppRequest): boolean {
     if (request.phase === 'done') return false;
     request.phase = 'done';
-    this.#byOrigin.get(request.origin)?.delete(request.streamId);
-    this.inFlight--;
+    this.#requests.remove(request);
     return request.origin.open;
   }
 
   /** A dispatcher no longer waits for one of its requests. */
   onCancel(origin: Link, streamId: number): void {
-    const request = this.#byOrigin.get(origin)?.get(streamId);
+    const request = this.#requests.find(origin, streamId);
     if (request === undefined) return;
     this.#answer(request);
     request.onCancel?.(); // the runner answers for it, which frees its place in the queue
@@ -173,22 +170,18 @@ export class AppPipeline implements AppAnswers {
 
   /** A dispatcher is gone: nobody waits for its requests any more. */
   onOriginClosed(origin: Link): void {
-    for (const streamId of [...(this.#byOrigin.get(origin)?.keys() ?? [])]) this.onCancel(origin, streamId);
-    this.#byOrigin.delete(origin);
-  }
-
-  #streamsOf(origin: Link): Map<number, AppRequest> {
-    let streams = this.#byOrigin.get(origin);
-    if (streams === undefined) {
-      streams = new Map();
-      this.#byOrigin.set(origin, streams);
-    }
-    return streams;
+    for (const { originStreamId } of this.#requests.of(origin)) this.onCancel(origin, originStreamId);
+    this.#requests.forget(origin);
   }
 
   /** Takes no new requests; what is in flight is answered. */
   drain(): void {
     this.#draining = true;
+  }
+
+  /** Requests taken and not yet answered. */
+  get inFlight(): number {
+    return this.#requests.size;
   }
 
   get draining(): boolean {

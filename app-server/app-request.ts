@@ -4,17 +4,13 @@ import {
   bucketOf,
   headerBlockOf,
   methodOf,
-  remainingMsOf,
   requestBodyAt,
-  requestClassOf,
   requestIdOf,
   targetOf,
   traceparentOf,
-  waitedMicrosOf,
 } from '../shared/envelope.ts';
 import type { PlatformError } from '../shared/errors.ts';
-import type { Link } from '../shared/link/link.ts';
-import type { Queueable, QueueSeat } from '../shared/queue/request-queue.ts';
+import { type ReceivedFrame, ReceivedRequest } from '../shared/link/received-request.ts';
 import type { HandlerOutcome, HandlerReply, IncomingRequest } from './handler-runner.ts';
 
 /** Takes the one outcome of a request. */
@@ -23,42 +19,17 @@ export interface AppAnswers {
   sendError(request: AppRequest, error: PlatformError): void;
 }
 
-export class AppRequest implements IncomingRequest, HandlerOutcome, Queueable {
-  readonly origin: Link;
-  readonly streamId: number;
-  readonly message: Buffer;
-  readonly start: number;
-  readonly end: number;
-  readonly requestClass: number;
-  readonly queueBytes: number;
-  takenFrom: QueueSeat | undefined;
-  readonly queuedAtMs: number;
-  readonly deadlineAtMs: number;
+export class AppRequest extends ReceivedRequest implements IncomingRequest, HandlerOutcome {
   readonly #answers: AppAnswers;
   /** `waiting` in the queue, `running` in a handler, or `done`: answered or cancelled. */
   phase: 'waiting' | 'running' | 'done' = 'waiting';
   startedAtMs = 0;
-  queueMicros: number;
   dbMicros = 0;
   onCancel: (() => void) | null = null;
 
-  constructor(
-    answers: AppAnswers,
-    origin: { readonly link: Link; readonly streamId: number },
-    frame: { readonly message: Buffer; readonly start: number; readonly end: number },
-    nowMs: number,
-  ) {
+  constructor(answers: AppAnswers, frame: ReceivedFrame, nowMs: number) {
+    super(frame, nowMs);
     this.#answers = answers;
-    this.origin = origin.link;
-    this.streamId = origin.streamId;
-    this.message = frame.message;
-    this.start = frame.start;
-    this.end = frame.end;
-    this.requestClass = requestClassOf(frame.message, frame.start);
-    this.queueBytes = frame.end - frame.start;
-    this.queuedAtMs = nowMs;
-    this.deadlineAtMs = nowMs + remainingMsOf(frame.message, frame.start);
-    this.queueMicros = waitedMicrosOf(frame.message, frame.start);
   }
 
   get requestId(): string {

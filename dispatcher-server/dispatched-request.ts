@@ -9,11 +9,9 @@
  * The frame is never copied until it is written into the next link's batch; it is kept for a second try until then.
  */
 import type { Peer } from '../shared/balance/peer-pool.ts';
-import { remainingMsOf, requestClassOf, waitedMicrosOf } from '../shared/envelope.ts';
 import type { PlatformError } from '../shared/errors.ts';
 import type { Link, StreamOwner } from '../shared/link/link.ts';
-import { DeadlineMember } from '../shared/queue/deadline-list.ts';
-import type { Queueable, QueueSeat } from '../shared/queue/request-queue.ts';
+import { type ReceivedFrame, ReceivedRequest } from '../shared/link/received-request.ts';
 import type { GroupLane } from './group-lane.ts';
 
 export type DispatchPhase = 'queued' | 'sent' | 'held' | 'done';
@@ -25,28 +23,14 @@ export interface DispatchListener {
   onLost(request: DispatchedRequest, reason: PlatformError): void;
 }
 
-export class DispatchedRequest extends DeadlineMember implements StreamOwner, Queueable {
+export class DispatchedRequest extends ReceivedRequest implements StreamOwner {
   phase: DispatchPhase = 'queued';
   readonly #listener: DispatchListener;
-
-  /** Where it came from, and under which stream. */
-  readonly origin: Link;
-  readonly originStreamId: number;
-  readonly message: Buffer;
-  readonly start: number;
-  readonly end: number;
-  readonly requestClass: number;
-  readonly queueBytes: number;
-  takenFrom: QueueSeat | undefined;
-  readonly receivedAtMs: number;
   queuedAtMs: number;
   sentAtMs = 0;
-  waitedMicros: number;
   attempt = 0;
   /** A try of it was lost on its way: it may have reached a handler. */
   wasLost = false;
-  /** Whether its bytes still count against the origin's window. */
-  unreleased = true;
 
   lane: GroupLane | undefined;
   bucket = 0;
@@ -56,25 +40,10 @@ export class DispatchedRequest extends DeadlineMember implements StreamOwner, Qu
   link: Link | undefined;
   streamId = 0;
 
-  constructor(
-    listener: DispatchListener,
-    origin: { readonly link: Link; readonly streamId: number },
-    frame: { readonly message: Buffer; readonly start: number; readonly end: number },
-    nowMs: number,
-  ) {
-    super();
+  constructor(listener: DispatchListener, frame: ReceivedFrame, nowMs: number) {
+    super(frame, nowMs);
     this.#listener = listener;
-    this.origin = origin.link;
-    this.originStreamId = origin.streamId;
-    this.message = frame.message;
-    this.start = frame.start;
-    this.end = frame.end;
-    this.requestClass = requestClassOf(frame.message, frame.start);
-    this.queueBytes = frame.end - frame.start;
-    this.receivedAtMs = nowMs;
     this.queuedAtMs = nowMs;
-    this.waitedMicros = waitedMicrosOf(frame.message, frame.start);
-    this.deadlineAtMs = nowMs + remainingMsOf(frame.message, frame.start);
   }
 
   onReply(message: Buffer, start: number, end: number): void {

@@ -25,6 +25,7 @@ import {
 } from '../shared/envelope.ts';
 import { ERROR_KINDS, PlatformError, toPlatformError } from '../shared/errors.ts';
 import type { Link } from '../shared/link/link.ts';
+import { RequestsByOrigin } from '../shared/link/received-request.ts';
 import type { BucketMap } from '../shared/published-state.ts';
 import { DeadlineList, SWEEP_EVERY_MS } from '../shared/queue/deadline-list.ts';
 import type { HandedOn } from '../shared/queue/scanner.ts';
@@ -47,14 +48,12 @@ export class DispatcherPipeline implements DispatchListener {
   readonly #deadlines: DeadlineList<DispatchedRequest>;
   readonly #holdGate: HoldGate;
   readonly #budget: RetryBudget;
-  readonly #byOrigin = new Map<Link, Map<number, DispatchedRequest>>();
+  readonly #requests = new RequestsByOrigin<DispatchedRequest>();
   #keyReader: AccountKeyReader;
   #attemptsMax: number;
   #bucketMap: BucketMap | undefined;
   #lanes: readonly GroupLane[] = [];
   #draining = false;
-  /** Requests taken and not yet answered. */
-  inFlight = 0;
 
   constructor(options: DispatcherPipelineOptions) {
     const { config } = options;
@@ -83,14 +82,8 @@ export class DispatcherPipeline implements DispatchListener {
       origin.close('LINK_FRAME_INVALID', 'expected a REQUEST whose parts fit its frame');
       return;
     }
-    const request = new DispatchedRequest(
-      this,
-      { link: origin, streamId },
-      { message, start, end },
-      this.#clock.nowMs(),
-    );
-    this.inFlight++;
-    this.#streamsOf(origin).set(streamId, request);
+    const request = new DispatchedRequest(this, { origin, streamId, message, start, end }, this.#clock.nowMs());
+    this.#requests.add(request);
     if (this.#draining) return this.#fail(request, DRAINING);
     if (!this.#route(request)) return;
     this.#deadlines.add(request);
@@ -154,7 +147,7 @@ export class DispatcherPipeline implements DispatchListener {
       );
       return 'done';
     }
-    this.#release(request);
+    request.release(); // C3
     const nowMs = this.#clock.nowMs();
     request.waitedMicros += Math.round((nowMs - request.queuedAtMs) * 1000);
     request.sentAtMs = nowMs;
@@ -211,7 +204,7 @@ export class DispatcherPipeline implements DispatchListener {
 
   /** An interface server no longer waits for one of its requests. */
   onCancel(origin: Link, streamId: number): void {
-    const request = this.#byOrigin.get(origin)?.get(streamId);
+    const request = this.#requests.find(origin, streamId);
     if (request === undefined) return;
     this.#recall(request, this.#blame(request));
     this.#answer(request);
@@ -219,8 +212,8 @@ export class DispatcherPipeline implements DispatchListener {
 
   /** An interface server is gone: nobody waits for its requests any more. */
   onOriginClosed(origin: Link): void {
-    for (const streamId of [...(this.#byOrigin.get(origin)?.keys() ?? [])]) this.onCancel(origin, streamId);
-    this.#byOrigin.delete(origin);
+    for (const { originStreamId } of this.#requests.of(origin)) this.onCancel(origin, originStreamId);
+    this.#requests.forget(origin);
   }
 
   /**
@@ -302,32 +295,20 @@ export class DispatcherPipeline implements DispatchListener {
   /** C1: from here on nothing more is sent for it. */
   #answer(request: DispatchedRequest, nowMs = this.#clock.nowMs()): void {
     request.phase = 'done';
-    this.#release(request);
+    request.release(); // C3
     this.#deadlines.remove(request);
-    this.#byOrigin.get(request.origin)?.delete(request.originStreamId);
-    this.inFlight--;
+    this.#requests.remove(request);
     this.#metrics.answered(nowMs - request.receivedAtMs);
-  }
-
-  /** C3 */
-  #release(request: DispatchedRequest): void {
-    if (!request.unreleased) return;
-    request.unreleased = false;
-    request.origin.releaseReceived(request.queueBytes);
-  }
-
-  #streamsOf(origin: Link): Map<number, DispatchedRequest> {
-    let streams = this.#byOrigin.get(origin);
-    if (streams === undefined) {
-      streams = new Map();
-      this.#byOrigin.set(origin, streams);
-    }
-    return streams;
   }
 
   /** Takes no new requests; what is in flight is answered. */
   drain(): void {
     this.#draining = true;
+  }
+
+  /** Requests taken and not yet answered. */
+  get inFlight(): number {
+    return this.#requests.size;
   }
 
   get draining(): boolean {
