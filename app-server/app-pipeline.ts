@@ -13,7 +13,7 @@ import type { ClusterConfig } from '../shared/config/cluster-schema.ts';
 import { bucketMapEpochOf, bucketOf, requestIsWhole, writeError, writeReply } from '../shared/envelope.ts';
 import { PlatformError } from '../shared/errors.ts';
 import type { Link } from '../shared/link/link.ts';
-import { RequestsByOrigin } from '../shared/link/received-request.ts';
+import { RequestsByOrigin } from '../shared/link/requests-by-origin.ts';
 import type { BucketMap } from '../shared/published-state.ts';
 import { RequestQueue } from '../shared/queue/request-queue.ts';
 import { type HandedOn, Scanner } from '../shared/queue/scanner.ts';

@@ -25,7 +25,7 @@ import {
 } from '../shared/envelope.ts';
 import { ERROR_KINDS, PlatformError, toPlatformError } from '../shared/errors.ts';
 import type { Link } from '../shared/link/link.ts';
-import { RequestsByOrigin } from '../shared/link/received-request.ts';
+import { RequestsByOrigin } from '../shared/link/requests-by-origin.ts';
 import type { BucketMap } from '../shared/published-state.ts';
 import { DeadlineList, SWEEP_EVERY_MS } from '../shared/queue/deadline-list.ts';
 import type { HandedOn } from '../shared/queue/scanner.ts';
