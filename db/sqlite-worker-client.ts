@@ -4,12 +4,11 @@
  * M1: calls of one tick travel in one message, in the order they were made.
  * M2: a worker that dies fails every call under way (STORE_UNAVAILABLE) and is started anew by the next call.
  */
-import type { Worker } from 'node:worker_threads';
+import { Worker } from 'node:worker_threads';
 import type { Clock } from '../shared/clock.ts';
 import { PlatformError } from '../shared/errors.ts';
 import type { EngineEvents, StoreHooks } from './engine.ts';
 import type { SqliteWorkerData, WorkerCall, WorkerFailure, WorkerMessage } from './sqlite-worker-messages.ts';
-import { startTypeScriptWorker } from './typescript-worker.ts';
 
 const WORKER_URL = new URL('./sqlite-worker.ts', import.meta.url);
 
@@ -88,7 +87,8 @@ export class SqliteWorkerClient {
 
   #running(): Worker {
     if (this.#worker !== undefined) return this.#worker;
-    const worker = startTypeScriptWorker(WORKER_URL, this.#options.data, RESOURCE_LIMITS);
+    const workerData = this.#options.data;
+    const worker = new Worker(WORKER_URL, { workerData, resourceLimits: RESOURCE_LIMITS });
     worker.on('message', (message: WorkerMessage) => this.#receive(message));
     worker.on('error', (error) => this.#died(worker, error.message));
     worker.on('exit', (code) => this.#died(worker, `exit code ${code}`));

@@ -33,7 +33,7 @@ interface Side {
 
 if (parentPort === null) throw new PlatformError('INTERNAL', 'sqlite-worker.ts runs as a worker thread only');
 const port = parentPort;
-const { data } = workerData as { data: SqliteWorkerData };
+const data = workerData as SqliteWorkerData;
 
 function tell(message: WorkerMessage): void {
   port.postMessage(message);

@@ -46,7 +46,7 @@ function requireProgram(name: string, why: string): void {
 }
 
 function runFile(file: string): Promise<number> {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file], { stdio: 'inherit' });
+  const child = spawn(process.execPath, [...process.execArgv, file], { stdio: 'inherit' });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('exit', (exitCode) => resolve(exitCode ?? 1));

@@ -32,7 +32,7 @@ export class ChildServer {
 
   constructor(options: ChildServerOptions) {
     this.#options = options;
-    const nodeArgs = ['--disable-warning=ExperimentalWarning', ...options.args];
+    const nodeArgs = [...process.execArgv, ...options.args]; // warnings off, types taken out beforehand
     const stdio: ('ignore' | 'ipc' | number)[] = ['ignore', options.logFd, options.logFd, 'ipc'];
     this.#process = spawn(process.execPath, nodeArgs, { stdio });
     this.#process.on('message', (message) => this.#onMessage(message as ServerMessage));

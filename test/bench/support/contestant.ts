@@ -32,7 +32,7 @@ export async function fourTiers(): Promise<Contestant> {
 
 export async function bareServer(): Promise<Contestant> {
   const file = path.resolve(import.meta.dirname, '../peers/bare-server.ts');
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file], {
+  const child = spawn(process.execPath, [...process.execArgv, file], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const address = await new Promise<string>((resolve, reject) => {

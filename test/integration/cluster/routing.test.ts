@@ -96,7 +96,7 @@ function splitEvenly(config: ClusterConfig, groupCount: number): ClusterConfig {
 /** Output of `trunkline route --stdin --json`, as a process of its own. */
 async function routed(configFile: string, input: string): Promise<string> {
   const cli = path.resolve(import.meta.dirname, '../../../deploy/cli.ts');
-  const args = ['--disable-warning=ExperimentalWarning', cli, 'route', '--stdin', '--json', '--config', configFile];
+  const args = [...process.execArgv, cli, 'route', '--stdin', '--json', '--config', configFile];
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {

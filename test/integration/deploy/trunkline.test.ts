@@ -93,7 +93,7 @@ function npmCalls(): string[] {
 }
 
 const ranBy = (version: string, args: string): string =>
-  `ran ${version} --disable-warning=ExperimentalWarning ${checkout}/deploy/cli.ts ${args}\n`;
+  `ran ${version} --disable-warning=ExperimentalWarning --import ${checkout}/deploy/typescript-cache.mjs ${checkout}/deploy/cli.ts ${args}\n`;
 
 describe('trunkline, the script', () => {
   test("with a Node of the system's that suits: installs the packages once, then just runs", () => {

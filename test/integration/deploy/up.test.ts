@@ -39,7 +39,7 @@ interface Running {
 }
 
 function trunkline(...args: string[]): Running {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', CLI, ...args], { cwd: folder });
+  const child = spawn(process.execPath, [...process.execArgv, CLI, ...args], { cwd: folder });
   running.push(child);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
