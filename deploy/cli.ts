@@ -35,6 +35,12 @@ function buildProgram(): Command {
   return program;
 }
 
+// Whoever read the output has gone (`trunkline … | head`): there is nobody left to work for. Servers of `up` stop too.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
 try {
   await buildProgram().parseAsync();
 } catch (error) {

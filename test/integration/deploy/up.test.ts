@@ -125,6 +125,12 @@ describe('trunkline up', () => {
 });
 
 describe('trunkline', () => {
+  test('a reader that goes away ends the command quietly', async () => {
+    const help = trunkline('route', '--help');
+    help.child.stdout?.destroy();
+    assert.deepEqual([await help.exit, help.output()], [[0, null], '']);
+  });
+
   test('every command has --help with examples', async () => {
     for (const command of ['up', 'test', 'check', 'bench', 'reset', 'route', 'config']) {
       const help = trunkline(command, '--help');
