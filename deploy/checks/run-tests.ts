@@ -15,6 +15,9 @@ export const TEST_FILE_MS_MAX = 90_000;
 /** Clusters of ten processes each: more than two of them on a small machine make each other slow. */
 const CLUSTER_FILES_AT_ONCE = 2;
 
+/** They tell how long a cluster takes to be whole again: their own, and not one that shares its machine with another. */
+const FAULT_FILES_AT_ONCE = 1;
+
 export interface TestTotals {
   tests: number;
   suites: number;
@@ -56,11 +59,15 @@ export async function runTests(root: string, files: readonly string[], fileMsMax
     duration_ms: 0,
   };
   const skipped: string[] = [];
-  const needsCluster = (file: string): boolean => /^test\/(integration|fault)\//.test(file);
+  const isIn = (folder: string, file: string): boolean => file.startsWith(`test/${folder}/`);
   process.chdir(root); // the runner starts the files where this process is
   const phases = [
-    { files: files.filter((file) => !needsCluster(file)), concurrency: availableParallelism() + 1 },
-    { files: files.filter(needsCluster), concurrency: CLUSTER_FILES_AT_ONCE },
+    {
+      files: files.filter((file) => !isIn('integration', file) && !isIn('fault', file)),
+      concurrency: availableParallelism() + 1,
+    },
+    { files: files.filter((file) => isIn('integration', file)), concurrency: CLUSTER_FILES_AT_ONCE },
+    { files: files.filter((file) => isIn('fault', file)), concurrency: FAULT_FILES_AT_ONCE },
   ].filter((phase) => phase.files.length > 0);
 
   async function* events(): AsyncGenerator<unknown> {

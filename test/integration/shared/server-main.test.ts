@@ -128,7 +128,7 @@ describe("a server's process", () => {
   test('a wrong config: exit code 2, every problem with its place', async () => {
     const file = path.join(folder, 'wrong.yaml');
     fs.writeFileSync(file, 'version: 1\ncluster: Local!\n');
-    const server = start(['--config', file, '--id', 'i1'], 'well', false);
+    const server = start(['--config', file, '--id', 'i1', '--root', folder], 'well', false);
     assert.deepEqual(await server.exit, [2, null]);
     assert.match(server.output(), /wrong\.yaml:2:10: /);
   });
