@@ -87,8 +87,8 @@ export async function runServerProcess(
     const token = readSecret(config.token, rootFolder);
     const server = await start({ config, serverId, token, rootFolder, configFile, log });
     life.server = server;
-    tellParent({ type: 'listening', listen: server.listen, admin: server.admin });
     log.info({ listen: server.listen, admin: server.admin, pid: process.pid }, 'listening');
+    tellParent({ type: 'listening', listen: server.listen, admin: server.admin });
   } catch (thrown) {
     exitAfterFailedStart(thrown, log);
   }
