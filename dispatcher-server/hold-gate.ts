@@ -3,8 +3,8 @@
  * changes, and every RETRY_EVERY_MS, because it may be the app server that had to catch up.
  *
  * J1: at most HOLD_REQUESTS_MAX of HOLD_BYTES_MAX are held; past it a request fails with what it was to be held for.
- * J3: without a new map at most RESUMED_AT_ONCE_MAX are tried again at a time, the longest held first.
  * J2: a held request keeps its deadline; the pipeline's deadline list ends it.
+ * J3: without a new map at most RESUMED_AT_ONCE_MAX are tried again at a time, the longest held first.
  */
 import type { Clock, TimerHandle } from '../shared/clock.ts';
 import { HOLD_BYTES_MAX, HOLD_REQUESTS_MAX } from '../shared/constants.ts';

@@ -1,9 +1,7 @@
-/** Door to undici: WebSocket connections to other servers, and HTTP requests. */
+/** Door to undici: WebSocket connections to other servers. */
 import type { Socket } from 'node:net';
-import { Agent, buildConnector, fetch, WebSocket } from 'undici';
+import { Agent, buildConnector, WebSocket } from 'undici';
 import { systemClock, type TimerHandle } from './clock.ts';
-
-export { fetch as httpFetch };
 
 export interface WebSocketListeners {
   onOpen(socket: ClientWebSocket): void;

@@ -303,6 +303,5 @@ export type AccountKeySource = z.infer<typeof accountKeySource>;
 export type QueueClassConfig = z.infer<typeof queueClass>;
 export type LimitsConfig = z.infer<typeof limits>;
 export type HealthConfig = z.infer<typeof health>;
-export type RetriesConfig = z.infer<typeof retries>;
 export type ChoicePolicy = z.infer<typeof policy>;
 export type SecretSource = z.infer<typeof secret>;
