@@ -1,7 +1,15 @@
-/** Door to undici: WebSocket connections to other servers. */
+/**
+ * Door to undici: WebSocket connections to other servers. undici dials and asks for the upgrade; from there on the
+ * socket is ours, and websocket-frames.ts says what is on it.
+ *
+ * E1: `onClose` is called once: after a failed dial, after the peer's CLOSE, or when the connection is lost.
+ */
+import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { Agent, buildConnector, WebSocket } from 'undici';
+import { Client } from 'undici';
 import { systemClock, type TimerHandle } from './clock.ts';
+import { systemRandom } from './random.ts';
+import { ClientFrameWriter, closePayload, OPCODE, ServerFrameReader } from './websocket-frames.ts';
 
 export interface WebSocketListeners {
   onOpen(socket: ClientWebSocket): void;
@@ -13,6 +21,7 @@ export interface WebSocketListeners {
 
 /** What a dialed connection can do. */
 export interface ClientWebSocket {
+  /** The bytes are copied, or on their way, when this returns. */
   send(bytes: Uint8Array): void;
   readonly bufferedBytes: number;
   /** Also gives up a dial that is not through yet. @param reason at most 123 bytes */
@@ -28,47 +37,123 @@ export interface DialOptions {
   readonly connectTimeoutMs: number;
 }
 
-/** Fragments of one message: links send whole messages, so few are allowed. */
-const FRAGMENTS_MAX = 4;
-
-/** How long the peer has to answer our close; undici itself would wait for it for ever. */
+/** How long the peer has to answer our close before the connection is cut. */
 const CLOSE_ANSWER_MS_MAX = 1_000;
+
+/** The connection ended without a CLOSE (RFC 6455 § 7.1.5). */
+const NO_CLOSE_FRAME = 1006;
 
 /** Dials; what happens is told to the listeners. @returns the connection, so that a dial can be given up */
 export function dialWebSocket(options: DialOptions, listeners: WebSocketListeners): ClientWebSocket {
-  let tcp: Socket | undefined;
-  let lastCall: TimerHandle | undefined;
-  const connect = buildConnector({ timeout: options.connectTimeoutMs });
-  const agent = new Agent({
-    webSocket: { maxPayloadSize: options.messageBytesMax, maxFragments: FRAGMENTS_MAX },
-    connect: (target, done) =>
-      connect(target, (...result) => {
-        tcp = result[1] ?? undefined;
-        done(...result);
-      }),
-  });
-  const webSocket = new WebSocket(`ws://${options.address}${options.path}`, { dispatcher: agent });
-  webSocket.binaryType = 'arraybuffer';
-  const socket: ClientWebSocket = {
-    send: (bytes) => webSocket.send(bytes),
-    get bufferedBytes() {
-      return webSocket.bufferedAmount;
-    },
-    close: (code, reason) => {
-      webSocket.close(code, reason);
-      lastCall ??= systemClock.after(CLOSE_ANSWER_MS_MAX, () => tcp?.destroy());
-    },
-  };
-  webSocket.onopen = () => listeners.onOpen(socket);
-  webSocket.onmessage = (event) => {
-    const data: unknown = event.data;
-    // A text message is no link traffic: an empty message is refused by the frame reader.
-    listeners.onMessage(data instanceof ArrayBuffer ? Buffer.from(data) : Buffer.alloc(0));
-  };
-  webSocket.onclose = (event) => {
-    lastCall?.cancel();
-    listeners.onClose(event.code, event.reason);
-    void agent.destroy();
-  };
-  return socket;
+  const connection = new Connection(options, listeners);
+  connection.dial(options);
+  return connection;
+}
+
+class Connection implements ClientWebSocket {
+  readonly #client: Client;
+  readonly #listeners: WebSocketListeners;
+  readonly #reader: ServerFrameReader;
+  readonly #frames = new ClientFrameWriter();
+  #socket: Socket | undefined;
+  #closeSent = false;
+  #ended = false;
+  #said: readonly [code: number, reason: string] = [NO_CLOSE_FRAME, ''];
+  #lastCall: TimerHandle | undefined;
+
+  constructor(options: DialOptions, listeners: WebSocketListeners) {
+    this.#client = new Client(`http://${options.address}`, { connect: { timeout: options.connectTimeoutMs } });
+    this.#listeners = listeners;
+    this.#reader = new ServerFrameReader(options.messageBytesMax, {
+      onMessage: (message) => listeners.onMessage(message),
+      onPing: (payload) => this.#write(OPCODE.PONG, payload),
+      onCloseFrame: (code, reason) => {
+        this.#said = [code, reason];
+        this.close(code, '');
+        this.#socket?.end();
+      },
+      onFault: (code, reason) => {
+        this.#said = [code, reason];
+        this.close(code, reason);
+        this.#socket?.destroy();
+      },
+    });
+  }
+
+  dial({ path }: DialOptions): void {
+    const key = systemRandom.bytes(16).toString('base64');
+    const headers = { 'sec-websocket-key': key, 'sec-websocket-version': '13' };
+    this.#client.upgrade({ path, protocol: 'websocket', headers }, (error, upgraded) => {
+      void this.#client.destroy(); // its one connection is ours from here on
+      if (error !== null) return this.#end(NO_CLOSE_FRAME, error.message);
+      const socket = upgraded.socket as Socket;
+      if (this.#closeSent) return this.#giveUp(socket);
+      if (upgraded.headers['sec-websocket-accept'] !== acceptOf(key)) {
+        this.#said = [NO_CLOSE_FRAME, 'the server is no WebSocket server'];
+        return this.#giveUp(socket);
+      }
+      this.#open(socket);
+    });
+  }
+
+  #open(socket: Socket): void {
+    this.#socket = socket;
+    socket.setNoDelay(true);
+    socket.on('error', () => {}); // 'close' follows
+    socket.on('close', () => this.#end(...this.#said));
+    this.#listeners.onOpen(this);
+    socket.on('data', (read: Buffer) => this.#reader.push(read));
+  }
+
+  #giveUp(socket: Socket): void {
+    socket.on('error', () => {});
+    socket.destroy();
+    this.#end(...this.#said);
+  }
+
+  send(bytes: Uint8Array): void {
+    if (!this.#closeSent) this.#write(OPCODE.BINARY, bytes);
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket?.writableLength ?? 0;
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closeSent) return;
+    this.#closeSent = true;
+    if (this.#socket === undefined) {
+      void this.#client.destroy();
+      return;
+    }
+    this.#write(OPCODE.CLOSE, code === NO_CODE_NAMED ? EMPTY : closePayload(code, reason));
+    this.#lastCall = systemClock.after(CLOSE_ANSWER_MS_MAX, () => this.#socket?.destroy());
+  }
+
+  #write(opcode: number, payload: Uint8Array): void {
+    const socket = this.#socket;
+    if (socket === undefined || !socket.writable) return;
+    socket.write(this.#frames.frame(opcode, payload));
+    // Nearly always the machine takes it up at once; else it reads from our buffer later.
+    if (socket.writableLength > 0) this.#frames.giveAway();
+  }
+
+  /** E1 */
+  #end(code: number, reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#closeSent = true;
+    this.#lastCall?.cancel();
+    this.#listeners.onClose(code, reason);
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** What a CLOSE without a code is told as; it may not be sent (RFC 6455 § 7.4.1). */
+const NO_CODE_NAMED = 1005;
+
+/** RFC 6455 § 4.2.2: shows that the server understood the upgrade. */
+function acceptOf(key: string): string {
+  return createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
 }
