@@ -40,6 +40,9 @@ export class AppPipeline implements AppAnswers {
   readonly #scanner: Scanner<AppRequest>;
   readonly #requests = new RequestsByOrigin<AppRequest>();
   readonly #answererLines: string;
+  /** Header lines of the last reply, without and with the lines above: most replies of a server have the same ones. */
+  #lastHeaders = '';
+  #lastLines = '';
   #bucketMap: BucketMap | undefined;
   #groupIndex = -1;
   #draining = false;
@@ -51,6 +54,7 @@ export class AppPipeline implements AppAnswers {
     this.queue = new RequestQueue(options.config.queues);
     this.#scanner = new Scanner(this.queue, options.tick, (request) => this.#handOn(request));
     this.#answererLines = `x-group: ${options.groupId}\r\nx-served-by: ${options.serverId}\r\n`;
+    this.#lastLines = this.#answererLines;
   }
 
   /** Acts on a new map or config. */
@@ -66,7 +70,7 @@ export class AppPipeline implements AppAnswers {
       origin.close('LINK_FRAME_INVALID', 'expected a REQUEST whose parts fit its frame');
       return;
     }
-    const request = new AppRequest(this, { origin, streamId, message, start, end }, this.#clock.nowMs());
+    const request = new AppRequest(this, { origin, streamId, message, start, end }, this.#options.tick.nowMs);
     this.#requests.add(request);
     const refusal = this.#refusal(message, start) ?? (this.queue.push(request) ? undefined : QUEUE_FULL);
     if (refusal === undefined) {
@@ -108,7 +112,7 @@ export class AppPipeline implements AppAnswers {
     }
     request.startedAtMs = nowMs;
     request.phase = 'running';
-    this.#runner.run(request, request);
+    this.#runner.run(request, request, nowMs);
     return 'done';
   }
 
@@ -117,11 +121,10 @@ export class AppPipeline implements AppAnswers {
     if (!this.#answer(request)) return;
     const { origin } = request;
     this.#options.metrics.handled(handlerMs);
-    const headers = reply.headers + this.#answererLines;
     writeReply(
       origin.writer,
       request.originStreamId,
-      { status: reply.status, headers, body: reply.body },
+      { status: reply.status, headers: this.#withAnswerer(reply.headers), body: reply.body },
       {
         queueMicros: request.waitedMicros,
         dispatchMicros: 0,
@@ -130,6 +133,14 @@ export class AppPipeline implements AppAnswers {
       },
     );
     origin.endStreamFrame();
+  }
+
+  #withAnswerer(headers: string): string {
+    if (headers !== this.#lastHeaders) {
+      this.#lastHeaders = headers;
+      this.#lastLines = headers + this.#answererLines;
+    }
+    return this.#lastLines;
   }
 
   sendError(request: AppRequest, error: PlatformError): void {

@@ -180,10 +180,10 @@ export class HandlerRunner {
     return this.#sweep.size;
   }
 
-  /** Calls `outcome` exactly once, possibly before it returns. Never throws. */
-  run(request: IncomingRequest, outcome: HandlerOutcome): void {
+  /** Calls `outcome` exactly once, possibly before it returns. Never throws. @param nowMs on the clock */
+  run(request: IncomingRequest, outcome: HandlerOutcome, nowMs = this.#clock.nowMs()): void {
     const match = this.#registry.find(request.method, request.target);
-    if (match.kind === 'found') this.#start(match.value, match.params, request, outcome);
+    if (match.kind === 'found') this.#start(match.value, match.params, request, outcome, nowMs);
     else this.#refuse(outcome, this.#notFound(match.kind, request));
   }
 
@@ -193,8 +193,13 @@ export class HandlerRunner {
     this.#sweep.close();
   }
 
-  #start(binding: RouteBinding, params: RouteParams, request: IncomingRequest, outcome: HandlerOutcome): void {
-    const startedAtMs = this.#clock.nowMs();
+  #start(
+    binding: RouteBinding,
+    params: RouteParams,
+    request: IncomingRequest,
+    outcome: HandlerOutcome,
+    startedAtMs: number,
+  ): void {
     const refusal = this.#refusal(binding, request, startedAtMs);
     if (refusal !== undefined) {
       this.#refuse(outcome, refusal);

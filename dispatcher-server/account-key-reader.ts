@@ -1,7 +1,7 @@
 /**
  * Finds a request's account key in the sources that the config names, in their order, and the bucket it belongs to.
  *
- * Y1: a key in the path that is plain ASCII is hashed where it lies in the frame: no string, no copy.
+ * Y1: a key in the path or the query that is plain ASCII is hashed where it lies in the frame: no string, no copy.
  * Y2: a body is parsed only when every source before it had nothing.
  * Y3: what is hashed is what the app server gets, and what the client meant: bytes that are not UTF-8 are refused, as
  *     they would all become the one account of replacement characters. A header is ASCII: uWebSockets.js drops other
@@ -13,6 +13,8 @@ import {
   accountKeyBytesOf,
   accountKeyOf,
   headerBlockOf,
+  queryAt,
+  queryEnd,
   queryOf,
   REQUEST_HEAD_BYTES,
   requestBodyAt,
@@ -26,18 +28,24 @@ export interface AccountKeyRules {
   readonly hash: { readonly kind: HashKind; readonly buckets: number };
 }
 
-/** What was found: the key's bucket, and its bytes when they are not the ones the path named (null: they are). */
+/** What was found: the key's bucket, and where its bytes are when they are not the ones the path named (null: they are). */
 export interface FoundKey {
   bucket: number;
+  /** Holds the key at `[start..end)`. */
   bytes: Buffer | null;
+  start: number;
+  end: number;
 }
 
 export class AccountKeyReader {
   readonly #rules: AccountKeyRules;
-  readonly #found: FoundKey = { bucket: 0, bytes: null };
+  readonly #found: FoundKey = { bucket: 0, bytes: null, start: 0, end: 0 };
+  /** `name=` of each source in a query. */
+  readonly #queryNames: readonly (Buffer | undefined)[];
 
   constructor(rules: AccountKeyRules) {
     this.#rules = rules;
+    this.#queryNames = rules.sources.map((source) => ('query' in source ? Buffer.from(`${source.query}=`) : undefined));
   }
 
   /**
@@ -47,8 +55,12 @@ export class AccountKeyReader {
    */
   read(message: Buffer, start: number, end: number): FoundKey {
     const found = this.#found;
+    const { sources } = this.#rules;
     found.bytes = null;
-    for (const source of this.#rules.sources) {
+    for (let index = 0; index < sources.length; index++) {
+      const source = sources[index] as AccountKeySource;
+      const queryName = this.#queryNames[index];
+      if (queryName !== undefined && this.#readPlainQuery(message, start, queryName)) return found;
       if ('path' in source) {
         const keyBytes = accountKeyBytesOf(message, start);
         if (keyBytes === 0) continue;
@@ -65,6 +77,8 @@ export class AccountKeyReader {
       if (key === undefined || key === '') continue;
       found.bucket = this.#bucketOf(checkedKey(key, source));
       found.bytes = Buffer.from(key);
+      found.start = 0;
+      found.end = found.bytes.length;
       return found;
     }
     throw new PlatformError(
@@ -73,10 +87,46 @@ export class AccountKeyReader {
     );
   }
 
+  /** Y1 @returns false: nothing there, or not plain: the slow way decides */
+  #readPlainQuery(message: Buffer, start: number, name: Buffer): boolean {
+    const end = queryEnd(message, start);
+    const at = plainQueryValueAt(message, queryAt(message, start), end, name);
+    if (at === -1) return false;
+    let valueEnd = at;
+    while (valueEnd < end && message[valueEnd] !== AMPERSAND) {
+      if (message[valueEnd] === PERCENT || message[valueEnd] === PLUS) return false;
+      valueEnd++;
+    }
+    if (valueEnd === at || !isPlainAscii(message, at, valueEnd)) return false;
+    const found = this.#found;
+    found.bucket = bucketOfHash(hashAsciiBytes(message, at, valueEnd), this.#rules.hash.buckets);
+    found.bytes = message;
+    found.start = at;
+    found.end = valueEnd;
+    return true;
+  }
+
   #bucketOf(key: string): number {
     const { kind, buckets } = this.#rules.hash;
     return bucketOfHash(kind === 'jdk-string' ? jdkStringHash(key) : jdkUtf8Hash(key), buckets);
   }
+}
+
+const AMPERSAND = 0x26;
+const PERCENT = 0x25;
+const PLUS = 0x2b;
+
+/** @param name `name=` @returns where its value begins; -1: it is not there, or an encoded name before it may be it */
+function plainQueryValueAt(message: Buffer, start: number, end: number, name: Buffer): number {
+  let matched = 0; // of `name`, since the last `&`; -1: this pair is another one
+  for (let at = start; at < end; at++) {
+    const byte = message[at] as number;
+    if (byte === AMPERSAND) matched = 0;
+    else if (byte === PERCENT || byte === PLUS) return -1;
+    else if (matched !== -1) matched = byte === name[matched] ? matched + 1 : -1;
+    if (matched === name.length) return at + 1;
+  }
+  return -1;
 }
 
 const FIRST_PRINTABLE = 0x20;

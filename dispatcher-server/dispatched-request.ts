@@ -34,7 +34,10 @@ export class DispatchedRequest extends ReceivedRequest implements StreamOwner {
 
   lane: GroupLane | undefined;
   bucket = 0;
+  /** Holds the key at `[accountKeyStart..accountKeyEnd)`; null: it is the one the path named. */
   accountKey: Buffer | null = null;
+  accountKeyStart = 0;
+  accountKeyEnd = 0;
 
   peer: Peer | undefined;
   link: Link | undefined;

@@ -29,6 +29,7 @@ import { RequestsByOrigin } from '../shared/link/requests-by-origin.ts';
 import type { BucketMap } from '../shared/published-state.ts';
 import { DeadlineList, SWEEP_EVERY_MS } from '../shared/queue/deadline-list.ts';
 import type { HandedOn } from '../shared/queue/scanner.ts';
+import type { Tick } from '../shared/queue/tick.ts';
 import { timeForNextHop } from '../shared/time-for-next-hop.ts';
 import { AccountKeyReader } from './account-key-reader.ts';
 import { DispatchedRequest, type DispatchListener } from './dispatched-request.ts';
@@ -40,10 +41,12 @@ export interface DispatcherPipelineOptions {
   readonly config: ClusterConfig;
   readonly metrics: DispatcherMetrics;
   readonly clock: Clock;
+  readonly tick: Tick;
 }
 
 export class DispatcherPipeline implements DispatchListener {
   readonly #clock: Clock;
+  readonly #tick: Tick;
   readonly #metrics: DispatcherMetrics;
   readonly #deadlines: DeadlineList<DispatchedRequest>;
   readonly #holdGate: HoldGate;
@@ -58,6 +61,7 @@ export class DispatcherPipeline implements DispatchListener {
   constructor(options: DispatcherPipelineOptions) {
     const { config } = options;
     this.#clock = options.clock;
+    this.#tick = options.tick;
     this.#metrics = options.metrics;
     this.#keyReader = new AccountKeyReader({ sources: config.accountKey.sources, hash: config.hash });
     this.#attemptsMax = config.retries.attemptsMax;
@@ -82,7 +86,7 @@ export class DispatcherPipeline implements DispatchListener {
       origin.close('LINK_FRAME_INVALID', 'expected a REQUEST whose parts fit its frame');
       return;
     }
-    const request = new DispatchedRequest(this, { origin, streamId, message, start, end }, this.#clock.nowMs());
+    const request = new DispatchedRequest(this, { origin, streamId, message, start, end }, this.#tick.nowMs);
     this.#requests.add(request);
     if (this.#draining) return this.#fail(request, DRAINING);
     if (!this.#route(request)) return;
@@ -102,6 +106,8 @@ export class DispatcherPipeline implements DispatchListener {
       const found = this.#keyReader.read(request.message, request.start, request.end);
       request.bucket = found.bucket;
       request.accountKey = found.bytes;
+      request.accountKeyStart = found.start;
+      request.accountKeyEnd = found.end;
     } catch (thrown) {
       this.#fail(request, toPlatformError(thrown));
       return false;
@@ -148,7 +154,7 @@ export class DispatcherPipeline implements DispatchListener {
       return 'done';
     }
     request.release(); // C3
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#tick.nowMs;
     request.waitedMicros += Math.round((nowMs - request.queuedAtMs) * 1000);
     request.sentAtMs = nowMs;
     request.peer = peer;
@@ -162,13 +168,15 @@ export class DispatcherPipeline implements DispatchListener {
       attempt: request.attempt,
       waitedMicros: request.waitedMicros,
       accountKey: request.accountKey,
+      accountKeyStart: request.accountKeyStart,
+      accountKeyEnd: request.accountKeyEnd,
     });
     link.endStreamFrame();
     return 'done';
   }
 
   onReply(request: DispatchedRequest, message: Buffer, start: number, end: number): void {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#tick.nowMs;
     if (!replyIsWhole(message, start, end)) {
       this.#back(request, true, nowMs);
       this.#fail(request, new PlatformError('LINK_FRAME_INVALID', 'the app server sent a reply that is cut short'));

@@ -21,7 +21,12 @@ export const startDispatcherServer: StartServer = async (options) => {
   const incarnation = newIncarnation();
   const metrics = new Metrics({ serverId, tier: 'dispatcher' });
   const tick = new Tick(systemClock);
-  const pipeline = new DispatcherPipeline({ config, metrics: new DispatcherMetrics(metrics), clock: systemClock });
+  const pipeline = new DispatcherPipeline({
+    config,
+    metrics: new DispatcherMetrics(metrics),
+    clock: systemClock,
+    tick,
+  });
   const lanes = new GroupLanes(options, incarnation, tick, pipeline, () => announceReach());
 
   const listener = new LinkListener({

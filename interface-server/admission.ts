@@ -28,9 +28,10 @@ const HOP_HEADERS = new Set([
   'proxy-authorization',
 ]);
 
+/** What nearly every request has; the pattern is for the rest. */
+const USUAL_METHODS = new Set(['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS']);
 const METHOD = /^[A-Za-z]{1,32}$/;
 const CONTENT_LENGTH = /^\d{1,12}$/;
-const TARGET = /^[\x21-\x7e]+$/;
 /** W3C Trace Context: version ff and ids of nothing but zeros are invalid. */
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
@@ -79,14 +80,15 @@ export class Admitter {
     this.#cutReason = '';
     this.#refusal = undefined;
     this.method = request.getCaseSensitiveMethod();
-    if (!METHOD.test(this.method)) return { kind: 'cut', reason: 'a method that is not a word' }; // A1
+    if (!USUAL_METHODS.has(this.method) && !METHOD.test(this.method))
+      return { kind: 'cut', reason: 'a method that is not a word' }; // A1
     request.forEach(this.#onHeader);
     if (this.#cutReason !== '') return { kind: 'cut', reason: this.#cutReason };
     const path = request.getUrl();
     const query = request.getQuery();
     this.pathLength = path.length;
     this.target = query === undefined || query === '' ? path : `${path}?${query}`;
-    return this.#judge();
+    return this.#judge(isPrintableAscii(path) && isPrintableAscii(query ?? ''));
   }
 
   #takeHeader(name: string, value: string): void {
@@ -139,7 +141,7 @@ export class Admitter {
     this.#refusal = new PlatformError('TIMEOUT_HEADER_INVALID', detail);
   }
 
-  #judge(): Admission {
+  #judge(targetIsAscii: boolean): Admission {
     const limits = this.#limits;
     if (this.#headerBytes > limits.headerBytesMax || this.#headerCount > limits.headerCountMax) {
       const detail = `expected at most ${limits.headerCountMax} headers of ${limits.headerBytesMax} bytes in all, got ${this.#headerCount} of ${this.#headerBytes}`;
@@ -151,7 +153,7 @@ export class Admitter {
         `expected a path and query of at most ${limits.targetBytesMax} bytes, got ${this.target.length}`,
       );
     }
-    if (!TARGET.test(this.target)) {
+    if (!targetIsAscii || this.target === '') {
       return refused(
         'REQUEST_INVALID',
         'expected a path and query of printable ASCII; percent-encode everything else as UTF-8',
@@ -165,6 +167,18 @@ export class Admitter {
     }
     return this.#refusal === undefined ? ADMITTED : { kind: 'refused', error: this.#refusal };
   }
+}
+
+const FIRST_PRINTABLE = 0x21;
+const LAST_PRINTABLE = 0x7e;
+
+/** A loop over the text as it came: a pattern over path and query joined would copy them first. */
+function isPrintableAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit < FIRST_PRINTABLE || unit > LAST_PRINTABLE) return false;
+  }
+  return true;
 }
 
 function refused(

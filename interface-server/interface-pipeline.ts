@@ -45,6 +45,7 @@ export interface InterfacePipelineOptions {
 export class InterfacePipeline implements ExchangeListener {
   readonly #options: InterfacePipelineOptions;
   readonly #clock: Clock;
+  readonly #tick: Tick;
   readonly #pool: PeerPool;
   readonly #metrics: InterfaceMetrics;
   readonly #admitter: Admitter;
@@ -65,6 +66,7 @@ export class InterfacePipeline implements ExchangeListener {
     this.#options = options;
     this.#config = options.config;
     this.#clock = options.clock;
+    this.#tick = options.tick;
     this.#pool = options.pool;
     this.#metrics = options.metrics;
     this.#admitter = new Admitter(options.config.limits);
@@ -107,7 +109,7 @@ export class InterfacePipeline implements ExchangeListener {
   #begin(response: WebResponse): Exchange {
     const admitter = this.#admitter;
     const exchange = new Exchange(response, this);
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#tick.nowMs;
     exchange.receivedAtMs = nowMs;
     exchange.deadlineAtMs =
       nowMs + (admitter.timeoutMs === 0 ? this.#config.limits.requestTimeoutMs : admitter.timeoutMs);
@@ -191,7 +193,7 @@ export class InterfacePipeline implements ExchangeListener {
       this.#fail(exchange, NO_DISPATCHER, { outcomeUnknown: exchange.wasLost });
       return 'done';
     }
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#tick.nowMs;
     exchange.remainingMs = timeForNextHop(exchange.deadlineAtMs - nowMs);
     exchange.waitedMicros += Math.round((nowMs - exchange.queuedAtMs) * 1000);
     exchange.sentAtMs = nowMs;
@@ -212,7 +214,7 @@ export class InterfacePipeline implements ExchangeListener {
       return;
     }
     const status = statusOf(message, start);
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#tick.nowMs;
     this.#back(exchange, false, nowMs);
     this.#finish(exchange, status, nowMs);
     writeReplyFrame(

@@ -5,6 +5,8 @@
  * own zero in every process; `wallMs()` is for people and for data.
  */
 
+import { performance } from 'node:perf_hooks'; // the global of that name is a getter, which costs as much as the call
+
 export interface TimerHandle {
   /** Stops it; no effect once it has fired. */
   cancel(): void;

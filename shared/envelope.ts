@@ -122,7 +122,11 @@ export function accountKeyOf(message: Buffer, start: number): string {
 
 export function methodOf(message: Buffer, start: number): string {
   const at = start + REQUEST_HEAD_BYTES + accountKeyBytesOf(message, start);
-  return message.toString('latin1', at, at + methodBytesOf(message, start));
+  const bytes = methodBytesOf(message, start);
+  // The two that are nearly all there are: a text made anew costs more than looking at its letters.
+  if (bytes === 3 && message[at] === 0x47 && message[at + 1] === 0x45 && message[at + 2] === 0x54) return 'GET';
+  if (bytes === 4 && message.readUInt32BE(at) === 0x504f5354) return 'POST';
+  return message.toString('latin1', at, at + bytes);
 }
 
 function targetAt(message: Buffer, start: number): number {
@@ -135,12 +139,20 @@ export function targetOf(message: Buffer, start: number): string {
   return message.toString('latin1', at, at + targetBytesOf(message, start));
 }
 
+/** Offset of what stands behind the `?`; past `queryEnd` when there is none. */
+export function queryAt(message: Buffer, start: number): number {
+  return targetAt(message, start) + pathBytesOf(message, start) + 1;
+}
+
+export function queryEnd(message: Buffer, start: number): number {
+  return targetAt(message, start) + targetBytesOf(message, start);
+}
+
 /** What stands behind the `?`, percent-encoded; '' when there is none. */
 export function queryOf(message: Buffer, start: number): string {
-  const at = targetAt(message, start);
-  const pathBytes = pathBytesOf(message, start);
-  const targetBytes = targetBytesOf(message, start);
-  return pathBytes === targetBytes ? '' : message.toString('latin1', at + pathBytes + 1, at + targetBytes);
+  const at = queryAt(message, start);
+  const end = queryEnd(message, start);
+  return at >= end ? '' : message.toString('latin1', at, end);
 }
 
 function traceparentAt(message: Buffer, start: number): number {
@@ -172,8 +184,10 @@ export interface Forwarding {
   readonly bucket: number;
   readonly attempt: number;
   readonly waitedMicros: number;
-  /** UTF-8 of the resolved key when it is not the one the path named; null leaves it as it is. */
+  /** Holds the resolved key, UTF-8, when it is not the one the path named; null leaves that as it is. */
   readonly accountKey: Buffer | null;
+  readonly accountKeyStart: number;
+  readonly accountKeyEnd: number;
 }
 
 /** Copies a REQUEST frame into the next batch (V1), with another stream id and what the dispatcher found out. */
@@ -185,7 +199,8 @@ export function forwardRequest(
 ): void {
   const { message, start, end } = frame;
   const key = change.accountKey;
-  writer.reserve(end - start + (key === null ? 0 : key.length));
+  const keyBytes = change.accountKeyEnd - change.accountKeyStart;
+  writer.reserve(end - start + (key === null ? 0 : keyBytes));
   writer.beginFrame(FRAME_TYPE.REQUEST, requestClassOf(message, start), 0, streamId, change.remainingMs);
   const headAt = writer.at - FRAME_HEAD_BYTES;
   const { view, buffer } = writer;
@@ -193,8 +208,8 @@ export function forwardRequest(
     writer.at = copyBytes(buffer, writer.at, message, start + FRAME_HEAD_BYTES, end);
   } else {
     let at = copyBytes(buffer, writer.at, message, start + FRAME_HEAD_BYTES, start + REQUEST_HEAD_BYTES);
-    at = copyBytes(buffer, at, key, 0, key.length);
-    view.setUint16(headAt + 40, key.length, true);
+    at = copyBytes(buffer, at, key, change.accountKeyStart, change.accountKeyEnd);
+    view.setUint16(headAt + 40, keyBytes, true);
     const restAt = start + REQUEST_HEAD_BYTES + accountKeyBytesOf(message, start);
     writer.at = copyBytes(buffer, at, message, restAt, end);
   }

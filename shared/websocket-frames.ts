@@ -110,7 +110,8 @@ export class ServerFrameReader {
     if (opcode === OPCODE.TEXT) return this.#refuseText();
     if (opcode !== OPCODE.CLOSE && opcode !== OPCODE.PING && opcode !== OPCODE.PONG)
       return this.#fault(`expected a binary message, got opcode ${opcode}`);
-    if (length > CONTROL_BYTES_MAX) return this.#fault(`expected a control frame of at most ${CONTROL_BYTES_MAX} bytes`);
+    if (length > CONTROL_BYTES_MAX)
+      return this.#fault(`expected a control frame of at most ${CONTROL_BYTES_MAX} bytes`);
     if (bytes.length < payloadAt + length) return at;
     this.#readControl(opcode, bytes.subarray(payloadAt, payloadAt + length));
     return payloadAt + length;
@@ -181,19 +182,29 @@ export class ClientFrameWriter {
     const buffer = this.#buffer;
     this.#mask(payload, mask);
     words[HEAD_ROOM / MASK_BYTES - 1] = mask;
-    const headAt = HEAD_ROOM - MASK_BYTES - (length <= CONTROL_BYTES_MAX ? 2 : length <= 0xffff ? 4 : 10);
-    buffer[headAt] = FINAL | opcode;
-    if (length <= CONTROL_BYTES_MAX) {
-      buffer[headAt + 1] = MASKED | length;
-    } else if (length <= 0xffff) {
-      buffer[headAt + 1] = MASKED | LENGTH_IN_2;
-      buffer.writeUInt16BE(length, headAt + 2);
-    } else {
+    const headAt = this.#writeHead(opcode, length);
+    return buffer.subarray(headAt, HEAD_ROOM + length);
+  }
+
+  /** Writes the head so that it ends where the mask begins. @returns where it begins */
+  #writeHead(opcode: number, length: number): number {
+    const buffer = this.#buffer;
+    const end = HEAD_ROOM - MASK_BYTES;
+    let headAt = end - 2;
+    if (length > 0xffff) {
+      headAt = end - 10;
       buffer[headAt + 1] = MASKED | LENGTH_IN_8;
       buffer.writeUInt32BE(0, headAt + 2);
       buffer.writeUInt32BE(length, headAt + 6);
+    } else if (length > CONTROL_BYTES_MAX) {
+      headAt = end - 4;
+      buffer[headAt + 1] = MASKED | LENGTH_IN_2;
+      buffer.writeUInt16BE(length, headAt + 2);
+    } else {
+      buffer[headAt + 1] = MASKED | length;
     }
-    return buffer.subarray(headAt, HEAD_ROOM + length);
+    buffer[headAt] = FINAL | opcode;
+    return headAt;
   }
 
   /** The socket has not taken the last frame up yet: the next one gets a buffer of its own. */

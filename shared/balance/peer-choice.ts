@@ -11,9 +11,24 @@ export interface Candidate {
 
 export type PeerChoice<Peer extends Candidate> = (working: readonly Peer[]) => Peer | undefined;
 
-/** @returns a chooser; it gives undefined when none of the working peers is writable */
-export function peerChoice<Peer extends Candidate>(policy: ChoicePolicy, random: Random): PeerChoice<Peer> {
+/**
+ * Requests of one turn of the event loop that go to the same peer in a row. A batch that is cut up among the peers costs
+ * each of them a message of its own; a run this short still gives every peer its share of a large batch.
+ */
+const RUN_MAX = 32;
+
+/**
+ * @param tick counts turns of the event loop in its `turn`
+ * @returns a chooser; it gives undefined when none of the working peers is writable
+ */
+export function peerChoice<Peer extends Candidate>(
+  policy: ChoicePolicy,
+  random: Random,
+  tick: { readonly turn: number },
+): PeerChoice<Peer> {
   let turn = 0;
+  let runTick = -1;
+  let runLength = 0;
   const firstWritableFrom = (working: readonly Peer[], first: number): Peer | undefined => {
     for (let offset = 0; offset < working.length; offset++) {
       const peer = working[(first + offset) % working.length] as Peer;
@@ -24,7 +39,11 @@ export function peerChoice<Peer extends Candidate>(policy: ChoicePolicy, random:
   switch (policy) {
     case 'round-robin':
       return (working) => {
-        turn = turn + 1 >= 2 ** 30 ? 0 : turn + 1;
+        if (runTick !== tick.turn || ++runLength > RUN_MAX) {
+          turn = turn + 1 >= 2 ** 30 ? 0 : turn + 1;
+          runTick = tick.turn;
+          runLength = 1;
+        }
         return working.length === 0 ? undefined : firstWritableFrom(working, turn % working.length);
       };
     case 'random':

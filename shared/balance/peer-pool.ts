@@ -113,7 +113,7 @@ export class PeerPool {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
-    this.#choice = peerChoice(options.policy, this.#random);
+    this.#choice = peerChoice(options.policy, this.#random, options.tick);
     this.#timer = this.#clock.every(JUDGE_EVERY_MS, () => this.#judgeAll());
   }
 
@@ -136,7 +136,7 @@ export class PeerPool {
     settings: Partial<Pick<PeerPoolOptions, 'policy' | 'health'>> = {},
   ): void {
     if (settings.policy !== undefined && settings.policy !== this.#options.policy) {
-      this.#choice = peerChoice(settings.policy, this.#random);
+      this.#choice = peerChoice(settings.policy, this.#random, this.#options.tick);
     }
     this.#options = { ...this.#options, ...settings };
     const keeps = (peer: Peer): boolean =>

@@ -1,9 +1,15 @@
-/** The requests that a server works on, by the link and the stream they came on. */
+/**
+ * The requests that a server works on, by the link and the stream they came on.
+ *
+ * O1: a stream id is a slot and the slot's generation (stream-table.ts), so a slot finds a request without hashing. Of
+ *     two requests with one slot, which no sound peer sends, the older one is answered but can no longer be cancelled.
+ */
 import type { Link } from './link.ts';
 import type { ReceivedRequest } from './received-request.ts';
+import { slotOf } from './stream-table.ts';
 
 export class RequestsByOrigin<Request extends ReceivedRequest> {
-  readonly #byOrigin = new Map<Link, Map<number, Request>>();
+  readonly #byOrigin = new Map<Link, (Request | undefined)[]>();
   #size = 0;
 
   /** Requests taken and not yet answered. */
@@ -12,27 +18,30 @@ export class RequestsByOrigin<Request extends ReceivedRequest> {
   }
 
   add(request: Request): void {
-    let streams = this.#byOrigin.get(request.origin);
-    if (streams === undefined) {
-      streams = new Map();
-      this.#byOrigin.set(request.origin, streams);
+    let slots = this.#byOrigin.get(request.origin);
+    if (slots === undefined) {
+      slots = [];
+      this.#byOrigin.set(request.origin, slots);
     }
-    streams.set(request.originStreamId, request);
+    slots[slotOf(request.originStreamId)] = request; // O1
     this.#size++;
   }
 
   find(origin: Link, streamId: number): Request | undefined {
-    return this.#byOrigin.get(origin)?.get(streamId);
+    const request = this.#byOrigin.get(origin)?.[slotOf(streamId)];
+    return request?.originStreamId === streamId ? request : undefined;
   }
 
   /** Only for one that was added, once. */
   remove(request: Request): void {
-    this.#byOrigin.get(request.origin)?.delete(request.originStreamId);
     this.#size--;
+    const slots = this.#byOrigin.get(request.origin);
+    const slot = slotOf(request.originStreamId);
+    if (slots?.[slot] === request) slots[slot] = undefined;
   }
 
   of(origin: Link): Request[] {
-    return [...(this.#byOrigin.get(origin)?.values() ?? [])];
+    return (this.#byOrigin.get(origin) ?? []).filter((request) => request !== undefined);
   }
 
   /** The link is gone, and all that came on it was removed before. */

@@ -6,6 +6,11 @@
  */
 import { LINK_STREAMS_MAX } from '../constants.ts';
 
+/** @returns 0..LINK_STREAMS_MAX-1 */
+export function slotOf(streamId: number): number {
+  return streamId & 0xffff;
+}
+
 export class StreamTable<Owner> {
   readonly #owners: (Owner | undefined)[] = [];
   readonly #generations: number[] = [];
@@ -33,7 +38,7 @@ export class StreamTable<Owner> {
 
   /** Ends a stream. @returns its owner, or undefined when it ended before */
   take(streamId: number): Owner | undefined {
-    const slot = streamId & 0xffff;
+    const slot = slotOf(streamId);
     const owner = this.#owners[slot];
     if (owner === undefined || this.#generations[slot] !== streamId >>> 16) return undefined;
     this.#owners[slot] = undefined;

@@ -4,6 +4,8 @@
  *
  * T1: what a scanner of this turn puts on a link leaves in this turn.
  * T2: a scanner that asks again while it runs gets the next turn, so that I/O is never starved.
+ * T3: `nowMs` is read once for what arrives in a turn and once for what its scanners do: asking the clock for each
+ *     request of a batch would cost as much as sending it on. It is never older than the turn.
  */
 import type { Clock } from '../clock.ts';
 
@@ -14,6 +16,10 @@ export class Tick {
   readonly #flushes: (() => void)[] = [];
   #scheduled = false;
   #running = false;
+  #nowMs = 0;
+  #nowIsRead = false;
+  /** Counts turns: tells the requests of one turn from those of the next. */
+  turn = 0;
   readonly #run = (): void => this.#runPhases();
 
   constructor(clock: Clock) {
@@ -32,6 +38,16 @@ export class Tick {
     if (!this.#running) this.#schedule();
   }
 
+  /** The clock's `nowMs()` as of this turn (T3). */
+  get nowMs(): number {
+    if (!this.#nowIsRead) {
+      this.#nowIsRead = true;
+      this.#nowMs = this.#clock.nowMs();
+      if (!this.#running) this.#schedule(); // the turn's end forgets it
+    }
+    return this.#nowMs;
+  }
+
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -41,6 +57,8 @@ export class Tick {
   #runPhases(): void {
     this.#scheduled = false;
     this.#running = true;
+    this.#nowIsRead = false; // T3
+    this.turn++;
     const scans = this.#scans;
     this.#scans = this.#scansSpare; // T2
     for (let index = 0; index < scans.length; index++) (scans[index] as () => void)();
@@ -49,6 +67,7 @@ export class Tick {
     const flushes = this.#flushes;
     for (let index = 0; index < flushes.length; index++) (flushes[index] as () => void)(); // T1
     flushes.length = 0;
+    this.#nowIsRead = false; // T3
     this.#running = false;
   }
 }

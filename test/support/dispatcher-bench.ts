@@ -66,6 +66,7 @@ export class DispatcherBench {
       config: this.config,
       metrics: new DispatcherMetrics(metrics),
       clock: this.clock,
+      tick: this.tick,
     });
     this.lanes = this.pools.map(
       (pool, index) =>

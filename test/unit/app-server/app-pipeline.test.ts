@@ -126,6 +126,8 @@ class Bench {
       attempt: 0,
       waitedMicros: 0,
       accountKey: Buffer.from('alice'),
+      accountKeyStart: 0,
+      accountKeyEnd: 5,
     };
     forwardRequest(link.writer, owner.streamId, requestFrame(parts), found);
     link.endStreamFrame();

@@ -22,7 +22,10 @@ interface Read {
 function read(parts: RequestParts, sources: readonly AccountKeySource[] = ALL, kind: HashKind = 'jdk-string'): Read {
   const { message, start, end } = requestFrame(parts);
   const found = new AccountKeyReader({ sources, hash: { kind, buckets: 100 } }).read(message, start, end);
-  return { bucket: found.bucket, key: found.bytes === null ? null : found.bytes.toString() };
+  return {
+    bucket: found.bucket,
+    key: found.bytes === null ? null : found.bytes.toString('utf8', found.start, found.end),
+  };
 }
 
 const bucket = (key: string, kind: HashKind = 'jdk-string'): number => bucketOfKey(key, kind, 100);

@@ -155,8 +155,9 @@ test('a request handed on carries what the dispatcher found, under its new strea
     fc.property(anyRequest, change, (request, { key, ...found }) => {
       const received = requestFrame(request);
       const before = Buffer.from(received.message);
-      const accountKey = key === null ? null : Buffer.from(key);
-      const frame = framed((writer) => forwardRequest(writer, 99, received, { ...found, accountKey }));
+      const accountKey = key === null ? null : Buffer.from(`..${key}..`);
+      const place = { accountKey, accountKeyStart: 2, accountKeyEnd: 2 + Buffer.byteLength(key ?? '') };
+      const frame = framed((writer) => forwardRequest(writer, 99, received, { ...found, ...place }));
       const { message, start } = frame;
       assertCarries(frame, request);
       assert.equal(accountKeyOf(message, start), key ?? request.pathAccountKey);
