@@ -38,8 +38,9 @@ const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{
 /** Reads one request at the door. One object serves all requests: they are admitted one at a time. */
 export class Admitter {
   method = '';
-  target = '';
-  pathLength = 0;
+  path = '';
+  /** What stands behind the `?`; '' when there is none. */
+  query = '';
   headerBlock = '';
   traceparent = '';
   contentType = '';
@@ -84,11 +85,9 @@ export class Admitter {
       return { kind: 'cut', reason: 'a method that is not a word' }; // A1
     request.forEach(this.#onHeader);
     if (this.#cutReason !== '') return { kind: 'cut', reason: this.#cutReason };
-    const path = request.getUrl();
-    const query = request.getQuery();
-    this.pathLength = path.length;
-    this.target = query === undefined || query === '' ? path : `${path}?${query}`;
-    return this.#judge(isPrintableAscii(path) && isPrintableAscii(query ?? ''));
+    this.path = request.getUrl();
+    this.query = request.getQuery() ?? '';
+    return this.#judge();
   }
 
   #takeHeader(name: string, value: string): void {
@@ -141,19 +140,20 @@ export class Admitter {
     this.#refusal = new PlatformError('TIMEOUT_HEADER_INVALID', detail);
   }
 
-  #judge(targetIsAscii: boolean): Admission {
+  #judge(): Admission {
     const limits = this.#limits;
     if (this.#headerBytes > limits.headerBytesMax || this.#headerCount > limits.headerCountMax) {
       const detail = `expected at most ${limits.headerCountMax} headers of ${limits.headerBytesMax} bytes in all, got ${this.#headerCount} of ${this.#headerBytes}`;
       return refused('HEADERS_TOO_LARGE', detail);
     }
-    if (this.target.length > limits.targetBytesMax) {
+    const targetLength = this.path.length + (this.query === '' ? 0 : this.query.length + 1);
+    if (targetLength > limits.targetBytesMax) {
       return refused(
         'TARGET_TOO_LONG',
-        `expected a path and query of at most ${limits.targetBytesMax} bytes, got ${this.target.length}`,
+        `expected a path and query of at most ${limits.targetBytesMax} bytes, got ${targetLength}`,
       );
     }
-    if (!targetIsAscii || this.target === '') {
+    if (this.path === '' || !isPrintableAscii(this.path) || !isPrintableAscii(this.query)) {
       return refused(
         'REQUEST_INVALID',
         'expected a path and query of printable ASCII; percent-encode everything else as UTF-8',

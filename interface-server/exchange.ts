@@ -48,8 +48,8 @@ export class Exchange extends DeadlineMember implements StreamOwner, Queueable, 
   attempt = 0;
   pathAccountKey = '';
   method = '';
-  target = '';
-  pathLength = 0;
+  path = '';
+  query = '';
   traceparent = '';
   headerBlock = '';
   clientRequestId = '';
@@ -71,7 +71,8 @@ export class Exchange extends DeadlineMember implements StreamOwner, Queueable, 
 
   /** For the queue's byte bound. */
   weigh(): void {
-    this.queueBytes = OVERHEAD_BYTES + this.target.length + this.headerBlock.length + (this.body?.length ?? 0);
+    const textLength = this.path.length + this.query.length + this.headerBlock.length;
+    this.queueBytes = OVERHEAD_BYTES + textLength + (this.body?.length ?? 0);
   }
 
   onReply(message: Buffer, start: number, end: number): void {

@@ -52,8 +52,7 @@ export class InterfaceMetrics {
       this.#linesLeft = FAILURE_LINES_PER_SECOND_MAX;
     }
     if (this.#linesLeft-- <= 0) return;
-    const { method, clientRequestId, attempt, peer } = exchange;
-    const path = exchange.target.slice(0, exchange.pathLength);
+    const { method, path, clientRequestId, attempt, peer } = exchange;
     log.warn(
       {
         requestId,

@@ -30,7 +30,7 @@ import { readBody } from './body-reader.ts';
 import { Exchange, type ExchangeListener } from './exchange.ts';
 import type { InterfaceMetrics } from './interface-metrics.ts';
 import { contentTypeRefusal, PublishedRoutes } from './published-routes.ts';
-import { type ProblemOptions, writeProblem, writeReplyFrame } from './reply-writer.ts';
+import { type ProblemOptions, ReplyWriter, writeProblem } from './reply-writer.ts';
 
 export interface InterfacePipelineOptions {
   readonly config: ClusterConfig;
@@ -53,6 +53,7 @@ export class InterfacePipeline implements ExchangeListener {
   readonly scanner: Scanner<Exchange>;
   readonly #deadlines: DeadlineList<Exchange>;
   readonly #budget: RetryBudget;
+  readonly #replies: ReplyWriter;
   readonly #incarnationHigh: number;
   readonly #incarnationLow: number;
   #config: ClusterConfig;
@@ -74,6 +75,7 @@ export class InterfacePipeline implements ExchangeListener {
     this.scanner = new Scanner(this.queue, options.tick, (exchange) => this.#handOn(exchange));
     this.#deadlines = new DeadlineList(options.clock, (exchange) => this.#onDeadline(exchange));
     this.#budget = new RetryBudget(options.config.retries.budgetRatio);
+    this.#replies = new ReplyWriter(options.incarnation);
     this.#incarnationHigh = Number.parseInt(options.incarnation.slice(0, 8), 16);
     this.#incarnationLow = Number.parseInt(options.incarnation.slice(8), 16);
   }
@@ -117,8 +119,8 @@ export class InterfacePipeline implements ExchangeListener {
     exchange.incarnationLow = this.#incarnationLow;
     exchange.counter = ++this.#counter; // I2
     exchange.method = admitter.method;
-    exchange.target = admitter.target;
-    exchange.pathLength = admitter.pathLength;
+    exchange.path = admitter.path;
+    exchange.query = admitter.query;
     exchange.headerBlock = admitter.headerBlock;
     exchange.traceparent = admitter.traceparent;
     exchange.clientRequestId = admitter.clientRequestId;
@@ -129,7 +131,7 @@ export class InterfacePipeline implements ExchangeListener {
 
   /** Finds the route, and with it the request's class and the account key that the path names. */
   #route(exchange: Exchange): boolean {
-    const verdict = this.#routes.find(exchange.method, exchange.target.slice(0, exchange.pathLength));
+    const verdict = this.#routes.find(exchange.method, exchange.path);
     if (verdict.kind === 'refused') {
       this.#fail(exchange, verdict.error, verdict.allow === undefined ? {} : { allow: verdict.allow });
       return false;
@@ -217,10 +219,10 @@ export class InterfacePipeline implements ExchangeListener {
     const nowMs = this.#tick.nowMs;
     this.#back(exchange, false, nowMs);
     this.#finish(exchange, status, nowMs);
-    writeReplyFrame(
+    this.#replies.write(
       exchange.response,
       { message, start, end },
-      { requestId: this.#requestId(exchange), isHead: exchange.method === 'HEAD', closeConnection: this.#draining },
+      { counter: exchange.counter, isHead: exchange.method === 'HEAD', closeConnection: this.#draining },
     );
   }
 

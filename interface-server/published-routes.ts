@@ -3,26 +3,23 @@ import { PlatformError } from '../shared/errors.ts';
 import type { PublishedState, RouteEntry } from '../shared/published-state.ts';
 import { RouteTable } from '../shared/routing/route-table.ts';
 
-interface PublishedRoute {
+interface RouteTaken {
+  readonly kind: 'taken';
   readonly entry: RouteEntry;
+  /** Index of the route's queue class. */
   readonly requestClass: number;
+  /** Account key that the path names; '' when it names none. */
+  readonly pathAccountKey: string;
 }
 
 export type RouteVerdict =
-  | {
-      readonly kind: 'taken';
-      readonly entry: RouteEntry;
-      /** Index of the route's queue class. */
-      readonly requestClass: number;
-      /** Account key that the path names; '' when it names none. */
-      readonly pathAccountKey: string;
-    }
+  | RouteTaken
   /** @param allow for 405: the methods that the path has */
   | { readonly kind: 'refused'; readonly error: PlatformError; readonly allow?: readonly string[] };
 
 export class PublishedRoutes {
   /** Undefined until the routes of some app server are known: before that no path is called unknown. */
-  #table: RouteTable<PublishedRoute> | undefined;
+  #table: RouteTable<RouteTaken> | undefined;
 
   /** @throws PlatformError SERVICE_INVALID: two routes that match the same requests; the old table stays */
   apply(state: PublishedState): void {
@@ -31,7 +28,12 @@ export class PublishedRoutes {
       state.routes.map((entry) => ({
         method: entry.method,
         pattern: entry.pattern,
-        value: { entry, requestClass: Math.max(0, classNames.indexOf(entry.requestClass)) },
+        value: {
+          kind: 'taken' as const,
+          entry,
+          requestClass: Math.max(0, classNames.indexOf(entry.requestClass)),
+          pathAccountKey: '',
+        },
       })),
     );
     if (state.routes.length > 0) this.#table = table;
@@ -43,9 +45,9 @@ export class PublishedRoutes {
     const match = this.#table.find(method, path);
     if (match.kind === 'malformed') return { kind: 'refused', error: MALFORMED };
     if (match.kind === 'none') return refusalOf(method, path, this.#table.methodsOf(path));
-    const { entry, requestClass } = match.value;
-    const pathAccountKey = entry.accountParam === null ? '' : (match.params[entry.accountParam] ?? '');
-    return { kind: 'taken', entry, requestClass, pathAccountKey };
+    const { entry } = match.value;
+    if (entry.accountParam === null) return match.value;
+    return { ...match.value, pathAccountKey: match.params[entry.accountParam] ?? '' };
   }
 }
 

@@ -17,6 +17,7 @@ import {
 } from '../shared/envelope.ts';
 import { errorAnchor, type PlatformError } from '../shared/errors.ts';
 import type { WebResponse } from '../shared/web-server.ts';
+import { ReplyHead } from './reply-head.ts';
 
 /** Status lines by number: `200 OK`. */
 const STATUS_LINES: string[] = [];
@@ -27,55 +28,58 @@ function statusLine(status: number): string {
   return STATUS_LINES[status] ?? `${status} Unassigned`;
 }
 
-/** Texts of the durations most replies have: making them anew costs more than all the rest of a header. */
-const MICROS_TEXTS: string[] = [];
-const MICROS_TEXTS_MAX = 10_000;
-
-/** Microseconds as milliseconds for server-timing: 1234 → `1.234`. */
-function millisText(micros: number): string {
-  if (micros >= MICROS_TEXTS_MAX) return String(Math.round(micros) / 1000);
-  let text = MICROS_TEXTS[micros];
-  if (text === undefined) {
-    text = String(micros / 1000);
-    MICROS_TEXTS[micros] = text;
-  }
-  return text;
-}
-
 /** Statuses whose replies have no body, whatever the handler says (RFC 9110). */
 function isBodiless(status: number): boolean {
   return status === 204 || status === 304;
 }
 
 export interface ReplyOptions {
-  readonly requestId: string;
+  /** Second half of the request's id. */
+  readonly counter: number;
   /** The client asked for the head only. */
   readonly isHead: boolean;
   /** The server is stopping: the client's next request goes to another one. */
   readonly closeConnection: boolean;
 }
 
-/** Writes a REPLY frame to its client. */
-export function writeReplyFrame(
-  response: WebResponse,
-  frame: { readonly message: Buffer; readonly start: number; readonly end: number },
-  options: ReplyOptions,
-): void {
-  const { message, start, end } = frame;
-  const { requestId, isHead, closeConnection } = options;
-  const status = statusOf(message, start);
-  const bodyAt = start + REPLY_HEAD_BYTES + replyHeaderBytesOf(message, start);
-  // The block ends with a line end of its own, as each of its lines does; the server adds the last one.
-  const block = message.toString('latin1', start + REPLY_HEAD_BYTES, bodyAt - 2);
-  const timing = `queue;dur=${millisText(queueMicrosOf(message, start))}, dispatch;dur=${millisText(dispatchMicrosOf(message, start))}, handler;dur=${millisText(handlerMicrosOf(message, start))}, db;dur=${millisText(dbMicrosOf(message, start))}`;
-  response.cork(() => {
-    if (status !== 200) response.writeStatus(statusLine(status));
-    // One call for all headers: each call into the server costs as much as copying a hundred bytes.
-    response.writeHeader('x-request-id', `${requestId}\r\nserver-timing: ${timing}\r\n${block}`); // W1, W2
-    if (isHead || isBodiless(status)) response.endWithoutBody(isHead ? end - bodyAt : undefined, closeConnection);
-    else response.end(message.subarray(bodyAt, end), closeConnection);
-  });
+/** Writes the REPLY frames of one server's requests to their clients. */
+export class ReplyWriter {
+  readonly #head: ReplyHead;
+
+  /** @param incarnation of the server, the first half of every request id */
+  constructor(incarnation: string) {
+    this.#head = new ReplyHead(incarnation);
+  }
+
+  write(
+    response: WebResponse,
+    frame: { readonly message: Buffer; readonly start: number; readonly end: number },
+    options: ReplyOptions,
+  ): void {
+    const { message, start, end } = frame;
+    const { isHead, closeConnection } = options;
+    const status = statusOf(message, start);
+    const linesAt = start + REPLY_HEAD_BYTES;
+    const bodyAt = linesAt + replyHeaderBytesOf(message, start);
+    const timing = {
+      queueMicros: queueMicrosOf(message, start),
+      dispatchMicros: dispatchMicrosOf(message, start),
+      handlerMicros: handlerMicrosOf(message, start),
+      dbMicros: dbMicrosOf(message, start),
+    };
+    // The block ends with a line end of its own, as each of its lines does; the server adds the last one.
+    const lines = this.#head.write(options.counter, timing, message, linesAt, bodyAt - 2);
+    response.cork(() => {
+      if (status !== 200) response.writeStatus(statusLine(status));
+      // One call for all headers: each call into the server costs as much as copying a hundred bytes.
+      response.writeHeader(X_REQUEST_ID, lines); // W1, W2
+      if (isHead || isBodiless(status)) response.endWithoutBody(isHead ? end - bodyAt : undefined, closeConnection);
+      else response.end(message.subarray(bodyAt, end), closeConnection);
+    });
+  }
 }
+
+const X_REQUEST_ID = Buffer.from('x-request-id');
 
 export interface ProblemOptions {
   readonly requestId: string;

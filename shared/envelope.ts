@@ -44,8 +44,9 @@ export interface RequestFields {
   /** Key the path names; '' when it names none. */
   readonly pathAccountKey: string;
   readonly method: string;
-  readonly target: string;
-  readonly pathLength: number;
+  readonly path: string;
+  /** What stands behind the `?`; '' when there is none. */
+  readonly query: string;
   readonly traceparent: string;
   readonly headerBlock: string;
   readonly body: Uint8Array | null;
@@ -53,13 +54,16 @@ export interface RequestFields {
 }
 
 const UTF8_BYTES_PER_CHAR_MAX = 3;
+const QUESTION_MARK = 0x3f;
 const TWO_POW_32 = 2 ** 32;
 
 /** Writes a REQUEST frame up to its end; the caller ends it. */
 export function writeRequest(writer: FrameWriter, streamId: number, request: RequestFields): void {
   const bodyBytes = request.body === null ? 0 : request.body.length;
   const textLength = request.pathAccountKey.length + request.headerBlock.length;
-  const asciiLength = request.method.length + request.target.length + request.traceparent.length;
+  const pathLength = request.path.length;
+  const targetLength = request.query === '' ? pathLength : pathLength + 1 + request.query.length;
+  const asciiLength = request.method.length + targetLength + request.traceparent.length;
   writer.reserve(REQUEST_HEAD_BYTES + asciiLength + textLength * UTF8_BYTES_PER_CHAR_MAX + bodyBytes);
   writer.beginFrame(FRAME_TYPE.REQUEST, request.requestClass, 0, streamId, request.remainingMs);
   const headAt = writer.at - FRAME_HEAD_BYTES;
@@ -76,10 +80,14 @@ export function writeRequest(writer: FrameWriter, streamId: number, request: Req
   const keyBytes = request.pathAccountKey === '' ? 0 : buffer.write(request.pathAccountKey, at, 'utf8');
   view.setUint16(headAt + 40, keyBytes, true);
   at += keyBytes;
-  view.setUint16(headAt + 42, request.target.length, true);
-  view.setUint16(headAt + 44, request.pathLength, true);
+  view.setUint16(headAt + 42, targetLength, true);
+  view.setUint16(headAt + 44, pathLength, true);
   at = writeAscii(buffer, at, request.method);
-  at = writeAscii(buffer, at, request.target);
+  at = writeAscii(buffer, at, request.path);
+  if (request.query !== '') {
+    buffer[at++] = QUESTION_MARK;
+    at = writeAscii(buffer, at, request.query);
+  }
   view.setUint16(headAt + 46, request.traceparent.length, true);
   if (request.traceparent !== '') at += buffer.write(request.traceparent, at, 'latin1');
   const headerBytes = request.headerBlock === '' ? 0 : buffer.write(request.headerBlock, at, 'utf8');

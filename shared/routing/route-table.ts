@@ -38,6 +38,7 @@ const LITERAL_SEGMENT = /^[A-Za-z0-9._~-]{1,128}$/;
 const PARAM_SEGMENT = /^:[A-Za-z][A-Za-z0-9_]{0,63}$/;
 
 const SLASH = 47;
+const NO_PARAMS: RouteParams = Object.freeze(Object.create(null));
 const NONE = { kind: 'none' } as const;
 const MALFORMED = { kind: 'malformed' } as const;
 
@@ -93,6 +94,8 @@ function checkEntry(entry: RouteTableEntry<unknown>): void {
 /** One method's routes, compiled. */
 class MethodTree<T> {
   readonly #router: Lookup<T>;
+  /** Patterns without parameters: such a path is found by one look-up. Any other spelling of it goes the long way (R4). */
+  readonly #literal = new Map<string, RouteMatch<T>>();
   readonly #question: Question = { method: 'GET', url: '/' };
 
   constructor(entries: Iterable<RouteTableEntry<T>>) {
@@ -108,11 +111,16 @@ class MethodTree<T> {
     this.#router = router as Lookup<T>;
     // Every tree files its routes under GET, find-my-way's fastest: which method a tree is for is ours to know, and
     // find-my-way refuses methods it has not heard of.
-    for (const { pattern, value } of entries) this.#router.on('GET', pattern, matcherOf(pattern, value));
+    for (const { pattern, value } of entries) {
+      this.#router.on('GET', pattern, matcherOf(pattern, value));
+      if (!/[:*]/.test(pattern)) this.#literal.set(pattern, { kind: 'found', value, params: NO_PARAMS });
+    }
     this.#router.compile();
   }
 
   find(path: string): RouteMatch<T> {
+    const literal = this.#literal.get(path);
+    if (literal !== undefined) return literal;
     this.#question.url = path;
     return this.#router.lookup(this.#question, null);
   }
@@ -169,8 +177,10 @@ export class RouteTable<T> {
   find(method: string, path: string): RouteMatch<T> {
     // find-my-way would read a whole URL here, and take '#' as the end of the path; in a request neither is a path.
     if (path.charCodeAt(0) !== SLASH || path.includes('#')) return MALFORMED;
+    const question = path.indexOf('?');
+    const pathOnly = question === -1 ? path : path.slice(0, question);
     const tree = this.#trees.get(method);
-    return tree === undefined ? this.#anyMethod.find(path) : tree.find(path);
+    return tree === undefined ? this.#anyMethod.find(pathOnly) : tree.find(pathOnly);
   }
 
   /** Methods that have a route at this path, sorted; `['*']` when every method does. For 405's Allow: not fast. */

@@ -8,7 +8,9 @@ export interface FrameInMessage {
   readonly end: number;
 }
 
-export type RequestParts = Partial<Omit<RequestFields, 'pathLength' | 'body'>> & {
+export type RequestParts = Partial<Omit<RequestFields, 'path' | 'query' | 'body'>> & {
+  /** Path and query. */
+  readonly target?: string;
   readonly streamId?: number;
   readonly body?: Uint8Array | string | null;
 };
@@ -27,8 +29,8 @@ export function requestFrame(parts: RequestParts = {}): FrameInMessage {
     attempt: 0,
     pathAccountKey: '',
     method: 'GET',
-    target,
-    pathLength: question === -1 ? target.length : question,
+    path: question === -1 ? target : target.slice(0, question),
+    query: question === -1 ? '' : target.slice(question + 1),
     traceparent: '',
     headerBlock: '',
     waitedMicros: 0,

@@ -112,8 +112,8 @@ test('an admitted request is carried on with its headers, without those of one c
     { ...admitter },
     {
       method: 'PUT',
-      target: '/a/b?c=%20d',
-      pathLength: 4,
+      path: '/a/b',
+      query: 'c=%20d',
       headerBlock: 'host:example\ncontent-type:application/json\nx-request-id:mine\n',
       traceparent: '',
       contentType: 'application/json',
@@ -127,7 +127,7 @@ test('an admitted request is carried on with its headers, without those of one c
 test('a path without a query, and one with an empty query, are the same target', () => {
   for (const target of ['/a', '/a?']) {
     const { admitter } = admit({ target });
-    assert.deepEqual([admitter.target, admitter.pathLength], ['/a', 2]);
+    assert.deepEqual([admitter.path, admitter.query], ['/a', '']);
   }
 });
 

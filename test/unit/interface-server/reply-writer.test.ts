@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import {
   type ProblemOptions,
   type ReplyOptions,
+  ReplyWriter,
   writeProblem,
-  writeReplyFrame,
 } from '../../../interface-server/reply-writer.ts';
 import { type ReplyTimes, writeReply } from '../../../shared/envelope.ts';
 import { ERROR_KINDS, type ErrorCode, PlatformError } from '../../../shared/errors.ts';
@@ -26,10 +26,10 @@ function reply(
   writer.endFrame();
   const response = new FakeResponse();
   const message = Buffer.concat([Buffer.from(writer.packed()), Buffer.from('next frame')]);
-  writeReplyFrame(
+  new ReplyWriter('0123456789abcdef').write(
     response.web,
     { message, start: 0, end: writer.at },
-    { requestId: 'r1', isHead: false, closeConnection: false, ...options },
+    { counter: 26, isHead: false, closeConnection: false, ...options },
   );
   return response;
 }
@@ -49,7 +49,7 @@ test('W1: a reply leaves with its body, its headers, the id, who answered and wh
   const timing = 'queue;dur=0, dispatch;dur=0.012, handler;dur=1.234, db;dur=1000';
   assert.equal(
     response.head,
-    `x-request-id: r1\r\nserver-timing: ${timing}\r\ncontent-type: text/plain\r\nx-group: g1\r\nx-served-by: g1a\r\n`,
+    `x-request-id: 0123456789abcdef000000000000001a\r\nserver-timing: ${timing}\r\ncontent-type: text/plain\r\nx-group: g1\r\nx-served-by: g1a\r\n`,
   );
 });
 
