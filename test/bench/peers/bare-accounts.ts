@@ -14,6 +14,9 @@ import type { Database } from '../support/databases.ts';
 
 /** As many as there are requests at once at the most: none waits for a connection. */
 const CONNECTIONS = 64;
+/** ER_LOCK_DEADLOCK */
+const DEADLOCK = 1213;
+const ATTEMPTS_MAX = 10;
 
 const [address = '', database = ''] = process.argv.slice(2);
 const pool = createPool({ ...(JSON.parse(database) as Database), connectionLimit: CONNECTIONS });
@@ -24,8 +27,18 @@ async function read(account: string): Promise<{ account: string; balance: number
   return rows[0] === undefined ? undefined : { account, balance: Number(rows[0]['balance']) };
 }
 
-/** `ctx.db.write` on one database. */
+/** `ctx.db.write` on one database: tried again after a deadlock, as the server asks. */
 async function write<T>(from: Pool, run: (tx: WriteTransaction) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await writeOnce(from, run);
+    } catch (thrown) {
+      if ((thrown as { errno?: number }).errno !== DEADLOCK || attempt === ATTEMPTS_MAX) throw thrown;
+    }
+  }
+}
+
+async function writeOnce<T>(from: Pool, run: (tx: WriteTransaction) => Promise<T>): Promise<T> {
   const connection = await from.getConnection();
   try {
     await connection.beginTransaction();

@@ -26,7 +26,7 @@ export class Bench {
   readonly options: BenchOptions;
   readonly series: Series[] = [];
   readonly notes: string[] = [];
-  readonly peers = new Set<PeerProgram>();
+  readonly peers = new Set<PeerProgram>(['wrk']);
   readonly #started: Closable[] = [];
 
   constructor(options: BenchOptions) {

@@ -4,7 +4,7 @@ import { systemClock } from '../../../shared/clock.ts';
 import { splitAddress } from '../../../shared/web-server.ts';
 import type { Sample } from './figures.ts';
 import { echoGets } from './load-requests.ts';
-import { rssKib } from './process-figures.ts';
+import { rssKib, rssMiB } from './process-figures.ts';
 import { startTrunkline } from './trunkline-cluster.ts';
 import { runWrk } from './wrk.ts';
 
@@ -15,8 +15,8 @@ const SETTLE_MS = 1_500;
 const REQUEST = 'GET /echo?account=alice HTTP/1.1\r\nHost: bench\r\n\r\n';
 
 /**
- * Memory an interface server takes for each keep-alive connection that had one answer and asks no more. Of a fresh
- * cluster each time, warmed up: a process seldom gives back what it took once.
+ * Memory of an interface server that holds keep-alive connections which had one answer and ask no more, and what it took
+ * for each. Of a fresh cluster each time, warmed up: a process seldom gives back what it took once.
  */
 export async function costOfIdleConnections(count: number): Promise<Sample> {
   const server = await startTrunkline({ name: 'idle connections' });
@@ -32,7 +32,7 @@ export async function costOfIdleConnections(count: number): Promise<Sample> {
     const after = rssKib([pid]);
     const open = sockets.filter((socket) => socket.readyState === 'open').length;
     if (open < count) throw new Error(`only ${open} of ${count} idle connections were still open`);
-    return { kibPerConnection: (after - before) / count };
+    return { rssMiB: rssMiB([pid]), kibPerConnection: (after - before) / count };
   } finally {
     for (const socket of sockets) socket.destroy();
     await server.close();
