@@ -28,6 +28,7 @@ export class Bench {
   readonly notes: string[] = [];
   readonly peers = new Set<PeerProgram>(['wrk']);
   readonly #started: Closable[] = [];
+  #closed: Promise<void> = Promise.resolve();
 
   constructor(options: BenchOptions) {
     this.options = options;
@@ -57,8 +58,13 @@ export class Bench {
     return true;
   }
 
-  /** Stops everything that was started so far. */
-  async close(): Promise<void> {
+  /** Stops everything that was started so far. Whoever calls it while it is being done waits for that too. */
+  close(): Promise<void> {
+    this.#closed = this.#closed.then(() => this.#closeAll());
+    return this.#closed;
+  }
+
+  async #closeAll(): Promise<void> {
     for (let one = this.#started.pop(); one !== undefined; one = this.#started.pop()) await one.close(); // R1
   }
 

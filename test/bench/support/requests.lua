@@ -1,8 +1,9 @@
--- wrk sends the requests of a file in turn, over and over: one a line, method, target and body separated by tabs.
+-- wrk sends the requests of its standard input in turn, over and over: one a line, method, target and body separated by
+-- tabs. It has one thread: a second would find nothing left to read.
 local requests, at = {}, 0
 
-function init(args)
-  for line in io.lines(args[1]) do
+function init()
+  for line in io.lines() do
     local method, target, body = line:match("^(%S+)\t(%S+)\t(.*)$")
     local has_body = body ~= ""
     local headers = has_body and { ["content-type"] = "application/json" } or {}

@@ -1,8 +1,6 @@
 /** Runs wrk and reads what it prints. */
 import { spawn } from 'node:child_process';
-import fs from 'node:fs';
 import path from 'node:path';
-import { tempFolder } from '../../support/test-cluster.ts';
 import type { LoadRequest } from './load-requests.ts';
 
 export interface WrkFigures {
@@ -27,20 +25,10 @@ const SCRIPT = path.join(import.meta.dirname, 'requests.lua');
 
 /** One thread of wrk: on two cores it would only take more from the servers. */
 export async function runWrk(options: WrkOptions): Promise<WrkFigures> {
-  const folder = tempFolder();
-  const requestFile = path.join(folder, 'requests.tsv');
-  const lines = options.requests.map(({ method, target, body }) => `${method}\t${target}\t${body}\n`);
-  fs.writeFileSync(requestFile, lines.join(''));
-  const args = ['-t1', `-c${options.connections}`, `-d${options.seconds}s`, '--latency', '-s', SCRIPT];
-  try {
-    return readWrk(await textOf('wrk', [...args, options.url, '--', requestFile]));
-  } finally {
-    fs.rmSync(folder, { recursive: true });
-  }
-}
-
-async function textOf(program: string, args: readonly string[]): Promise<string> {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const args = ['-t1', `-c${options.connections}`, `-d${options.seconds}s`, '--latency', '-s', SCRIPT, options.url];
+  const child = spawn('wrk', args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  child.stdin.on('error', () => undefined); // It ended before it read them: its exit code tells.
+  child.stdin.end(options.requests.map(({ method, target, body }) => `${method}\t${target}\t${body}\n`).join(''));
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk;
@@ -49,8 +37,8 @@ async function textOf(program: string, args: readonly string[]): Promise<string>
     child.on('error', reject);
     child.on('close', resolve);
   });
-  if (exitCode !== 0) throw new Error(`${program} ended with ${exitCode}: ${text}`);
-  return text;
+  if (exitCode !== 0) throw new Error(`wrk ended with ${exitCode}: ${text}`);
+  return readWrk(text);
 }
 
 export function readWrk(text: string): WrkFigures {
