@@ -4,23 +4,16 @@
  */
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
-import path from 'node:path';
 import { promisify } from 'node:util';
+import { findProgram } from './peer-programs.ts';
 
 const run = promisify(execFile);
 const INSTALL_MS_MAX = 120_000;
 const PACKAGE = 'mariadb-server-core';
 
-/** Debian keeps servers in sbin, which is often not on a user's PATH. */
-const SERVER_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/usr/libexec', '/opt/homebrew/bin', '/usr/local/bin'];
-
 /** @returns path of the server's program; undefined when there is none */
-export function findMariadbServer(searchPath: string = process.env['PATH'] ?? ''): string | undefined {
-  const folders = [...searchPath.split(path.delimiter), ...SERVER_FOLDERS];
-  return folders
-    .filter((folder) => folder !== '')
-    .map((folder) => path.join(folder, 'mariadbd'))
-    .find((file) => fs.existsSync(file));
+export function findMariadbServer(searchPath?: string): string | undefined {
+  return findProgram('mariadbd', searchPath);
 }
 
 /** Installs it where it is missing and that is possible; otherwise says which tests will be skipped, and the remedy. */

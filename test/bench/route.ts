@@ -1,81 +1,86 @@
 /**
- * How fast a small request crosses the four tiers, beside a bare server in the same run: in turn A B A B …, medians.
+ * How fast a small request crosses the four tiers, beside what a user would build instead, in the same run.
  *
- * 1 interface server, 1 dispatcher, 2 app servers, the echo service, keep-alive wrk. The load generator shares the
- * machine with the servers, so read the ratios and the CPU per request, not the absolute figures.
+ * 1 interface server, 1 dispatcher, 2 app servers, the echo service; then 4 dispatchers. Keep-alive wrk over a thousand
+ * accounts. The load generator shares the machine with the servers: read the ratios and the CPU per request.
  */
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { bareServer, type Contestant, fourTiers } from './support/contestant.ts';
-import { median } from './support/median.ts';
-import { cpuMicros } from './support/process-cpu.ts';
-import { runWrk } from './support/wrk.ts';
+import assert from 'node:assert/strict';
+import { BARE, startBareEcho } from './support/bare-servers.ts';
+import { runBench } from './support/bench.ts';
+import type { Goal } from './support/goals.ts';
+import { echoGets, echoPosts, type LoadRequest } from './support/load-requests.ts';
+import { type LoadedServer, underLoad } from './support/loaded-server.ts';
+import { startHaproxyChain, startNginxChain } from './support/proxy-chains.ts';
+import { startTrunkline } from './support/trunkline-cluster.ts';
 
-const ROUNDS = 5;
-const SECONDS = 4;
 const CONNECTIONS = [1, 64, 256];
+const WARM_UP_SECONDS = 2;
 
-interface Sample {
-  readonly requestsPerSecond: number;
-  readonly p50Micros: number;
-  readonly p99Micros: number;
-  readonly cpuMicrosPerRequest: number;
-  readonly failures: number;
-}
+const KINDS = [
+  { kind: 'GET', requests: echoGets() },
+  { kind: 'POST 1 KiB', requests: echoPosts() },
+];
 
-interface Row extends Sample {
-  readonly contestant: string;
-  readonly connections: number;
-}
+const OURS = 'Trunkline';
+const NGINX = 'nginx → nginx';
+const HAPROXY = 'HAProxy → HAProxy';
 
-async function measure(contestant: Contestant, connections: number): Promise<Sample> {
-  const cpuBefore = cpuMicros(contestant.pids);
-  const { requests, ...figures } = await runWrk({ url: contestant.url, connections, seconds: SECONDS });
-  return { ...figures, cpuMicrosPerRequest: (cpuMicros(contestant.pids) - cpuBefore) / requests };
-}
-
-function medianRow(contestant: string, connections: number, samples: readonly Sample[]): Row {
-  const of = (figure: keyof Sample): number => median(samples.map((sample) => sample[figure]));
-  return {
-    contestant,
-    connections,
-    requestsPerSecond: Math.round(of('requestsPerSecond')),
-    p50Micros: Math.round(of('p50Micros')),
-    p99Micros: Math.round(of('p99Micros')),
-    cpuMicrosPerRequest: Math.round(of('cpuMicrosPerRequest') * 10) / 10,
-    failures: samples.reduce((sum, { failures }) => sum + failures, 0),
-  };
-}
-
-function print(rows: readonly Row[]): void {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`;
-  const head = ['', 'connections', 'requests/s', 'p50 µs', 'p99 µs', 'CPU µs/request', 'failures'];
-  process.stdout.write(line(head) + line(head.map(() => '---')));
-  for (const row of rows) process.stdout.write(line(Object.values(row).map(String)));
-}
-
-const contestants = [await fourTiers(), await bareServer()];
-const rows: Row[] = [];
-try {
-  for (const contestant of contestants) await measure(contestant, 64); // warm-up
-  for (const connections of CONNECTIONS) {
-    const samples = contestants.map((): Sample[] => []);
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const [index, contestant] of contestants.entries())
-        samples[index]?.push(await measure(contestant, connections));
-    }
-    for (const [index, { name }] of contestants.entries())
-      rows.push(medianRow(name, connections, samples[index] ?? []));
+/** Everybody answers the same: else it would be two different works that are compared. */
+async function requireSameAnswers(servers: readonly LoadedServer[]): Promise<void> {
+  for (const { requests } of KINDS) {
+    const [request] = requests as [LoadRequest];
+    const answers = await Promise.all(servers.map((server) => answerOf(server.url, request)));
+    for (const answer of answers) assert.deepEqual(answer, answers[0]);
   }
-} finally {
-  for (const contestant of contestants) await contestant.close();
 }
-print(rows);
-const folder = path.resolve(import.meta.dirname, 'results');
-fs.mkdirSync(folder, { recursive: true });
-const measuredAt = new Date().toISOString();
-const machine = { cpus: os.cpus().length, model: os.cpus()[0]?.model, node: process.version };
-const file = path.join(folder, `route-${measuredAt.slice(0, 10)}.json`);
-fs.writeFileSync(file, `${JSON.stringify({ measuredAt, machine, rounds: ROUNDS, seconds: SECONDS, rows }, null, 2)}\n`);
-process.stdout.write(`\nwritten to ${path.relative(process.cwd(), file)}\n`);
+
+async function answerOf(url: string, { method, target, body }: LoadRequest): Promise<unknown> {
+  const sent = body === '' ? {} : { body, headers: { 'content-type': 'application/json' } };
+  const response = await fetch(url + target, { method, ...sent });
+  return [response.status, response.headers.get('content-type'), await response.text()];
+}
+
+function goals(): Goal[] {
+  return KINDS.flatMap(({ kind }) =>
+    CONNECTIONS.flatMap((connections): Goal[] => {
+      const of = { case: `${kind}, c = ${connections}`, of: OURS };
+      if (connections === 1) {
+        return [
+          { ...of, figure: 'p50Micros', against: NGINX, bound: { atMost: 1.1 }, headline: true },
+          { ...of, figure: 'p50Micros', against: HAPROXY },
+        ];
+      }
+      const headline = connections === 64;
+      return [
+        { ...of, figure: 'requestsPerSecond', against: NGINX, bound: { atLeast: 2.5 }, headline },
+        { ...of, figure: 'cpuMicrosPerRequest', against: NGINX, bound: { atMost: 0.4 }, headline },
+        { ...of, figure: 'cpuMicrosPerRequest', against: BARE, bound: { atMost: 2 }, headline },
+        { ...of, figure: 'requestsPerSecond', against: HAPROXY, headline },
+        { ...of, figure: 'cpuMicrosPerRequest', against: HAPROXY, headline },
+      ];
+    }),
+  );
+}
+
+await runBench('route', async (bench) => {
+  const servers: LoadedServer[] = [
+    await bench.start(() => startTrunkline({ name: OURS })),
+    ...(await bench.startPeer('nginx', NGINX, startNginxChain)),
+    ...(await bench.startPeer('haproxy', HAPROXY, startHaproxyChain)),
+    await bench.start(startBareEcho),
+    await bench.start(() => startTrunkline({ name: 'Trunkline, 4 dispatchers', dispatchers: 4 })),
+  ];
+  await requireSameAnswers(servers);
+  for (const { requests } of KINDS) {
+    for (const server of servers) await underLoad(server, { requests, connections: 64, seconds: WARM_UP_SECONDS });
+  }
+  const { seconds } = bench.options;
+  for (const { kind, requests } of KINDS) {
+    for (const connections of CONNECTIONS) {
+      const measure = (server: LoadedServer) => () => underLoad(server, { requests, connections, seconds });
+      const contestants = servers.map((server) => ({ name: server.name, measure: measure(server) }));
+      await bench.inTurn(`${kind}, c = ${connections}`, contestants);
+    }
+  }
+  return goals();
+});

@@ -43,6 +43,8 @@ export const MARIADB_COLLATION = 'utf8mb4_nopad_bin';
 export interface Mariadb {
   readonly host: string;
   readonly port: number;
+  /** Of the server's process. */
+  readonly pid: number;
   /** May do everything. */
   readonly user: string;
   readonly password: string;
@@ -97,6 +99,10 @@ class MariadbServer implements Mariadb {
     this.#folder = folder;
     this.port = port;
     this.#options = options;
+  }
+
+  get pid(): number {
+    return this.#pid;
   }
 
   async start(): Promise<void> {
