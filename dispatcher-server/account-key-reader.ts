@@ -1,7 +1,7 @@
 /**
  * Finds a request's account key in the sources that the config names, in their order, and the bucket it belongs to.
  *
- * Y1: a key in the path or the query that is plain ASCII is hashed where it lies in the frame: no string, no copy.
+ * Y1: a key in the path or the query that is plain ASCII is found and hashed where it lies: no string, no copy.
  * Y2: a body is parsed only when every source before it had nothing.
  * Y3: what is hashed is what the app server gets, and what the client meant: bytes that are not UTF-8 are refused, as
  *     they would all become the one account of replacement characters. A header is ASCII: uWebSockets.js drops other
@@ -12,6 +12,7 @@ import type { AccountKeySource } from '../shared/config/cluster-schema.ts';
 import {
   accountKeyBytesOf,
   accountKeyOf,
+  headerBlockAt,
   headerBlockOf,
   queryAt,
   queryEnd,
@@ -40,12 +41,12 @@ export interface FoundKey {
 export class AccountKeyReader {
   readonly #rules: AccountKeyRules;
   readonly #found: FoundKey = { bucket: 0, bytes: null, start: 0, end: 0 };
-  /** `name=` of each source in a query. */
-  readonly #queryNames: readonly (Buffer | undefined)[];
+  /** `name=` of each source in a query, `name:` of each in a header. */
+  readonly #names: readonly Buffer[];
 
   constructor(rules: AccountKeyRules) {
     this.#rules = rules;
-    this.#queryNames = rules.sources.map((source) => ('query' in source ? Buffer.from(`${source.query}=`) : undefined));
+    this.#names = rules.sources.map((source) => Buffer.from(startText(source)));
   }
 
   /**
@@ -59,8 +60,9 @@ export class AccountKeyReader {
     found.bytes = null;
     for (let index = 0; index < sources.length; index++) {
       const source = sources[index] as AccountKeySource;
-      const queryName = this.#queryNames[index];
-      if (queryName !== undefined && this.#readPlainQuery(message, start, queryName)) return found;
+      const name = this.#names[index] as Buffer;
+      if ('query' in source && this.#readPlainQuery(message, start, name)) return found;
+      if ('header' in source && lacksHeader(message, start, name)) continue;
       if ('path' in source) {
         const keyBytes = accountKeyBytesOf(message, start);
         if (keyBytes === 0) continue;
@@ -112,6 +114,31 @@ export class AccountKeyReader {
   }
 }
 
+/** Headers of at most so many bytes are looked through where they lie; making a text of more of them is quicker. */
+const HEADER_BYTES_SCANNED_MAX = 256;
+
+/** Y1 @param name `name:` @returns whether it is sure that no header has this name */
+function lacksHeader(message: Buffer, start: number, name: Buffer): boolean {
+  const end = requestBodyAt(message, start);
+  let at = headerBlockAt(message, start);
+  if (end - at > HEADER_BYTES_SCANNED_MAX) return false;
+  while (at < end) {
+    let matched = 0;
+    while (matched < name.length && message[at + matched] === name[matched]) matched++;
+    if (matched === name.length) return false;
+    while (at < end && message[at] !== LINE_END) at++;
+    at++;
+  }
+  return true;
+}
+
+/** What stands before a key of this source, where it has a name. */
+function startText(source: AccountKeySource): string {
+  if ('query' in source) return `${source.query}=`;
+  return 'header' in source ? `${source.header}:` : '';
+}
+
+const LINE_END = 0x0a;
 const AMPERSAND = 0x26;
 const PERCENT = 0x25;
 const PLUS = 0x2b;

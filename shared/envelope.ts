@@ -174,15 +174,20 @@ export function traceparentOf(message: Buffer, start: number): string {
   return message.toString('latin1', at, at + bytes);
 }
 
+/** Offset of the headers; they end where the body begins. */
+export function headerBlockAt(message: Buffer, start: number): number {
+  return traceparentAt(message, start) + traceparentBytesOf(message, start);
+}
+
 /** @param encoding latin1 is faster, and as good for a reader that takes ASCII only */
 export function headerBlockOf(message: Buffer, start: number, encoding: 'utf8' | 'latin1' = 'utf8'): string {
-  const at = traceparentAt(message, start) + traceparentBytesOf(message, start);
+  const at = headerBlockAt(message, start);
   return message.toString(encoding, at, at + headerBytesOf(message, start));
 }
 
 /** Offset of the body; it ends with the frame. */
 export function requestBodyAt(message: Buffer, start: number): number {
-  return traceparentAt(message, start) + traceparentBytesOf(message, start) + headerBytesOf(message, start);
+  return headerBlockAt(message, start) + headerBytesOf(message, start);
 }
 
 /** What a dispatcher changes in a request that it hands on. */
