@@ -116,8 +116,9 @@ export class AppPipeline implements AppAnswers {
     return 'done';
   }
 
-  sendReply(request: AppRequest, reply: HandlerReply): void {
-    const handlerMs = this.#leaveHandler(request);
+  sendReply(request: AppRequest, reply: HandlerReply, nowMs = this.#clock.nowMs()): void {
+    this.#leaveHandler(request);
+    const handlerMs = nowMs - request.startedAtMs;
     if (!this.#answer(request)) return;
     const { origin } = request;
     this.#options.metrics.handled(handlerMs);
@@ -156,11 +157,9 @@ export class AppPipeline implements AppAnswers {
     request.origin.endStreamFrame();
   }
 
-  /** @returns ms spent in the handler */
-  #leaveHandler(request: AppRequest): number {
+  #leaveHandler(request: AppRequest): void {
     this.queue.release(request);
     this.#scanner.wake();
-    return this.#clock.nowMs() - request.startedAtMs;
   }
 
   /** S1 @returns whether somebody still waits for the answer */

@@ -15,7 +15,7 @@ import type { HandlerOutcome, HandlerReply, IncomingRequest } from './handler-ru
 
 /** Takes the one outcome of a request. */
 export interface AppAnswers {
-  sendReply(request: AppRequest, reply: HandlerReply): void;
+  sendReply(request: AppRequest, reply: HandlerReply, nowMs: number | undefined): void;
   sendError(request: AppRequest, error: PlatformError): void;
 }
 
@@ -64,8 +64,8 @@ export class AppRequest extends ReceivedRequest implements IncomingRequest, Hand
     return this.message.subarray(requestBodyAt(this.message, this.start), this.end);
   }
 
-  reply(reply: HandlerReply): void {
-    this.#answers.sendReply(this, reply);
+  reply(reply: HandlerReply, nowMs?: number): void {
+    this.#answers.sendReply(this, reply, nowMs);
   }
 
   fail(error: PlatformError): void {

@@ -24,7 +24,8 @@ export type { IncomingRequest, StoreDoor } from './handler-context.ts';
 export type { HandlerReply } from './handler-reply.ts';
 
 export interface HandlerOutcome {
-  reply(reply: HandlerReply): void;
+  /** @param nowMs on the clock, where the runner has just asked it */
+  reply(reply: HandlerReply, nowMs?: number): void;
   fail(error: PlatformError): void;
 }
 
@@ -216,9 +217,9 @@ export class HandlerRunner {
       this.#fail(binding, request, outcome, thrown); // N2
       return;
     }
-    this.#noteTime(binding, request, startedAtMs);
+    const nowMs = this.#noteTime(binding, request, startedAtMs);
     if (answered)
-      this.#deliver(binding, request, outcome, result); // N3
+      this.#deliver(binding, request, outcome, result, nowMs); // N3
     else new AsyncRun(this.#support, binding, request, outcome, context).start(result, this.#clock);
   }
 
@@ -251,10 +252,15 @@ export class HandlerRunner {
     return new PlatformError('METHOD_NOT_ALLOWED', `expected ${methods.join(' or ')}, got ${request.method}`);
   }
 
-  #noteTime(binding: RouteBinding, request: IncomingRequest, startedAtMs: number): void {
+  /** @returns the time now, on the clock */
+  #noteTime(binding: RouteBinding, request: IncomingRequest, startedAtMs: number): number {
     const nowMs = this.#clock.nowMs();
     const blockedMs = nowMs - startedAtMs;
-    if (blockedMs < BLOCKED_MS_MIN) return;
+    if (blockedMs >= BLOCKED_MS_MIN) this.#noteBlocked(binding, request, blockedMs, nowMs);
+    return nowMs;
+  }
+
+  #noteBlocked(binding: RouteBinding, request: IncomingRequest, blockedMs: number, nowMs: number): void {
     this.counts.blocked += 1;
     const leftOut = this.#blockedLines.take(nowMs);
     if (leftOut === undefined) return;
@@ -263,7 +269,13 @@ export class HandlerRunner {
     this.#environment.log.warn({ route: binding.label, requestId, blockedMs: Math.round(blockedMs), leftOut }, message);
   }
 
-  #deliver(binding: RouteBinding, request: IncomingRequest, outcome: HandlerOutcome, result: unknown): void {
+  #deliver(
+    binding: RouteBinding,
+    request: IncomingRequest,
+    outcome: HandlerOutcome,
+    result: unknown,
+    nowMs?: number,
+  ): void {
     let reply: HandlerReply;
     try {
       reply = handlerReply(binding.route, result, this.#limits.replyBytesMax);
@@ -272,7 +284,7 @@ export class HandlerRunner {
       return;
     }
     try {
-      outcome.reply(reply);
+      outcome.reply(reply, nowMs);
     } catch (thrown) {
       this.#outcomeThrew(thrown);
     }

@@ -23,6 +23,8 @@ export class ReceivedRequest extends DeadlineMember implements Queueable {
   readonly queueBytes: number;
   takenFrom: QueueSeat | undefined;
   readonly receivedAtMs: number;
+  /** Kept by RequestsByOrigin: where this request stands among those of its origin. */
+  originSlots: (ReceivedRequest | undefined)[] | undefined;
   /** Time spent in request queues so far, over all tiers, µs. */
   waitedMicros: number;
   #counted = true;

@@ -24,6 +24,7 @@ export class RequestsByOrigin<Request extends ReceivedRequest> {
       this.#byOrigin.set(request.origin, slots);
     }
     slots[slotOf(request.originStreamId)] = request; // O1
+    request.originSlots = slots;
     this.#size++;
   }
 
@@ -35,7 +36,7 @@ export class RequestsByOrigin<Request extends ReceivedRequest> {
   /** Only for one that was added, once. */
   remove(request: Request): void {
     this.#size--;
-    const slots = this.#byOrigin.get(request.origin);
+    const slots = request.originSlots;
     const slot = slotOf(request.originStreamId);
     if (slots?.[slot] === request) slots[slot] = undefined;
   }
