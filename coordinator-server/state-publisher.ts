@@ -6,10 +6,11 @@
  * S3: a disk that fails stops publishing, nothing else: the last published state stands, and writing is tried again.
  */
 import { type Clock, systemClock, type TimerHandle } from '../shared/clock.ts';
+import { clusterServers } from '../shared/cluster-servers.ts';
 import { NOTICE_BYTES_MAX } from '../shared/constants.ts';
 import { PlatformError, toPlatformError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import type { PublishedState } from '../shared/published-state.ts';
+import type { PublishedState, TakenOut, TakenOutServers } from '../shared/published-state.ts';
 import type { PublishedStateFile } from '../shared/published-state-file.ts';
 import type { AcceptedConfig } from './config-publisher.ts';
 import { aboveEpochs, birthEpochOf, type Draft, nextPublication, type Publication } from './publication.ts';
@@ -74,7 +75,8 @@ export class StatePublisher {
       const detail = `${file} is of cluster ${state.config.cluster}, the config file of ${cluster}. Give each cluster a dataFolder of its own, or put the name back.`;
       throw new PlatformError('CONFIG_INVALID', detail);
     }
-    this.#draft = { accepted: { config: state.config, bucketMap: state.bucketMap }, manifests, epochFloor: 0 };
+    const { config, bucketMap, takenOut } = state;
+    this.#draft = { accepted: { config, bucketMap }, manifests, takenOut, epochFloor: 0 };
     if (content.kind === 'whole') {
       this.#published = content.value;
       this.#publishedAtWallMs = this.#clock.wallMs();
@@ -121,7 +123,26 @@ export class StatePublisher {
 
   /** @throws PlatformError CONFIG_INVALID when the state would be too large to send */
   accept(accepted: AcceptedConfig): void {
-    this.#take({ manifests: [], epochFloor: 0, ...this.#draft, accepted });
+    const draft = this.#draft ?? { manifests: [], takenOut: {}, epochFloor: 0 };
+    this.#take({ ...draft, accepted, takenOut: onlyServersOf(accepted, draft.takenOut) });
+  }
+
+  get takenOut(): TakenOutServers {
+    return this.#draft?.takenOut ?? {};
+  }
+
+  /**
+   * Takes a server out of service, or puts it back (`undefined`).
+   * @returns epoch of the state that says so, once it is on disk and sent
+   * @throws PlatformError STORE_UNAVAILABLE when the disk fails: it is published when the disk works again
+   */
+  async takeOut(serverId: string, how: TakenOut | undefined): Promise<number> {
+    if (this.#draft === undefined) throw new PlatformError('NOT_READY', 'no config is accepted yet');
+    const { [serverId]: _, ...others } = this.#draft.takenOut;
+    this.#take({ ...this.#draft, takenOut: how === undefined ? others : { ...others, [serverId]: how } });
+    await this.settled();
+    if (this.#writeFailure !== '') throw new PlatformError('STORE_UNAVAILABLE', this.#writeFailure);
+    return this.#published?.state.epoch ?? 0;
   }
 
   /**
@@ -217,4 +238,10 @@ export class StatePublisher {
     }
     this.#conflicts = conflicts;
   }
+}
+
+/** A server that the config no longer names comes back, if it does, in service. */
+function onlyServersOf({ config }: AcceptedConfig, takenOut: TakenOutServers): TakenOutServers {
+  const named = new Set(clusterServers(config).map(({ serverId }) => serverId));
+  return Object.fromEntries(Object.entries(takenOut).filter(([serverId]) => named.has(serverId)));
 }

@@ -3,6 +3,7 @@
  *
  * O1: verdicts are made on events and on a slow tick, never per request; `choose` walks a ready list.
  * O2: an ejected peer returns by itself after its rest, with a clean sheet.
+ * O3: a peer in maintenance has no link: what was out to it is lost to it at once.
  */
 import { type Clock, systemClock, type TimerHandle } from '../clock.ts';
 import type { ChoicePolicy, HealthConfig } from '../config/cluster-schema.ts';
@@ -12,6 +13,7 @@ import type { Link } from '../link/link.ts';
 import { LinkDialer } from '../link/link-dialer.ts';
 import type { LinkSettings } from '../link/link-settings.ts';
 import type { Logger } from '../log.ts';
+import type { TakenOut } from '../published-state.ts';
 import type { Tick } from '../queue/tick.ts';
 import { type Random, systemRandom } from '../random.ts';
 import { ejectionReason, healthVerdict, type Verdict } from './health-verdict.ts';
@@ -22,6 +24,8 @@ export interface PeerAddress {
   readonly id: string;
   /** host:port */
   readonly address: string;
+  /** By an operator. */
+  readonly takenOut?: TakenOut | undefined;
 }
 
 export interface PeerPoolOptions {
@@ -57,8 +61,9 @@ export class Peer {
   readonly id: string;
   readonly address: string;
   readonly evidence = new PeerEvidence();
-  readonly dialers: LinkDialer[] = [];
-  maintenance = false;
+  /** Empty while it is in maintenance (O3). */
+  dialers: LinkDialer[] = [];
+  takenOut: TakenOut | undefined;
   verdict: Verdict = { state: 'down', reason: 'not connected yet' };
   #turn = 0;
 
@@ -142,11 +147,18 @@ export class PeerPool {
     const keeps = (peer: Peer): boolean =>
       addresses.some(({ id, address }) => id === peer.id && address === peer.address);
     for (const peer of this.#peers) {
-      if (!keeps(peer)) for (const dialer of peer.dialers) dialer.close();
+      if (!keeps(peer)) this.#disconnect(peer);
     }
-    this.#peers = addresses.map(({ id, address }) => {
-      return this.#peers.find((peer) => peer.id === id && peer.address === address) ?? this.#connect(id, address);
+    this.#peers = addresses.map(({ id, address, takenOut }) => {
+      const peer = this.#peers.find((known) => known.id === id && known.address === address) ?? new Peer(id, address);
+      peer.takenOut = takenOut;
+      return peer;
     });
+    for (const peer of this.#peers) {
+      if (peer.takenOut === 'maint')
+        this.#disconnect(peer); // O3
+      else if (peer.dialers.length === 0) this.#connect(peer);
+    }
     this.#judgeAll();
   }
 
@@ -172,14 +184,14 @@ export class PeerPool {
 
   close(): void {
     this.#timer.cancel();
-    for (const peer of this.#peers) for (const dialer of peer.dialers) dialer.close();
+    for (const peer of this.#peers) this.#disconnect(peer);
     this.#peers = [];
     this.#working = [];
   }
 
-  #connect(id: string, address: string): Peer {
+  #connect(peer: Peer): void {
     const { identity, role, settings, log, tick, linksPerPeer } = this.#options;
-    const peer = new Peer(id, address);
+    const { id, address } = peer;
     const handlers = {
       onOpen: () => {
         if (peer.openLinks.length === 1) peer.evidence.reset();
@@ -206,7 +218,11 @@ export class PeerPool {
       peer.dialers.push(dialer);
       dialer.start();
     }
-    return peer;
+  }
+
+  #disconnect(peer: Peer): void {
+    for (const dialer of peer.dialers) dialer.close();
+    peer.dialers = [];
   }
 
   #judgeAll(): void {
@@ -226,7 +242,7 @@ export class PeerPool {
           linkOpen: peer.openLinks.length > 0,
           linkReason: peer.dialers[0]?.lastRefusal ?? '',
           draining: peer.openLinks.every((link) => link.state.kind === 'draining'),
-          maintenance: peer.maintenance,
+          takenOut: peer.takenOut,
           silentMs,
           evidence: peer.evidence,
         },
@@ -248,7 +264,7 @@ export class PeerPool {
   }
 
   #couldWork(peer: Peer, nowMs: number): boolean {
-    if (peer.maintenance || peer.evidence.ejectedUntilMs > nowMs) return false;
+    if (peer.takenOut !== undefined || peer.evidence.ejectedUntilMs > nowMs) return false;
     return peer.openLinks.some(
       (link) => link.state.kind === 'open' && nowMs - link.lastHeardAtMs <= this.#options.health.pongSuspectMs,
     );

@@ -82,8 +82,12 @@ export class Link {
   #lastTickAtMs: number;
   #pingSequence = 0;
   #pingSentAtMs = 0;
+  /** Sequence of the PING that went out behind our DRAIN. */
+  #drainPing: number | undefined;
   /** Time from a PING to its PONG, the newest. */
   pongMs = 0;
+  /** The peer has heard of our drain, and so every request it sent before that has come. */
+  drainHeard = false;
   peerLoad: LoadReport = NO_LOAD;
 
   readonly #flushNow = (): void => this.flush();
@@ -161,7 +165,10 @@ export class Link {
 
   /** Tells the peer that this server takes no new requests; those in flight are answered. */
   announceDrain(): void {
-    if (this.open) this.#writeBare(FRAME_TYPE.DRAIN, 0, 0);
+    if (!this.open || this.#drainPing !== undefined) return;
+    this.#writeBare(FRAME_TYPE.DRAIN, 0, 0);
+    this.#ping();
+    this.#drainPing = this.#pingSequence;
   }
 
   /**
@@ -325,8 +332,11 @@ export class Link {
     this.#lastTickAtMs = nowMs;
     if (stalled) this.#apply({ kind: 'heard', nowMs }); // K5
     this.#apply({ kind: 'tick', nowMs, pongDeadMs });
-    if (!this.open) return;
-    this.#pingSentAtMs = nowMs;
+    if (this.open) this.#ping();
+  }
+
+  #ping(): void {
+    this.#pingSentAtMs = this.#options.clock.nowMs();
     this.#pingSequence = (this.#pingSequence + 1) >>> 0;
     this.#writeBare(FRAME_TYPE.PING, 0, this.#pingSequence);
   }
@@ -339,7 +349,9 @@ export class Link {
   #onPong(message: Buffer, start: number, end: number): void {
     const report = readPong(message, start, end);
     if (report === undefined) return this.close('LINK_FRAME_INVALID', 'expected a load report in PONG');
-    if (message.readUInt32LE(start + 12) === this.#pingSequence) {
+    const sequence = message.readUInt32LE(start + 12);
+    if (this.#drainPing !== undefined && sequence - this.#drainPing >= 0) this.drainHeard = true;
+    if (sequence === this.#pingSequence) {
       this.pongMs = this.#options.clock.nowMs() - this.#pingSentAtMs;
     }
     this.peerLoad = report;

@@ -7,6 +7,7 @@ function draft(changes: Partial<Draft> = {}): Draft {
   return {
     accepted: { config: smallClusterConfig(), bucketMap: smallBucketMap(5) },
     manifests: [{ serverId: 'g1a', version: '1', order: 1, routes: [echoRoute()] }],
+    takenOut: {},
     epochFloor: 0,
     ...changes,
   };
