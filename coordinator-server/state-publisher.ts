@@ -36,7 +36,8 @@ export class StatePublisher {
   #published: Publication | undefined;
   #publishedAtWallMs = 0;
   #draft: Draft | undefined;
-  #run: Promise<void> | undefined;
+  #run: Promise<void> = Promise.resolve();
+  #running = false;
   #retry: TimerHandle | undefined;
   #writeFailure = '';
   #conflicts: readonly string[] = [];
@@ -192,35 +193,40 @@ export class StatePublisher {
   }
 
   #start(): void {
-    if (!this.#begun || this.#closed || this.#run !== undefined) return; // S2
+    if (!this.#begun || this.#closed || this.#running) return; // S2
     this.#retry?.cancel();
-    this.#run = this.#publishAll().finally(() => {
-      this.#run = undefined;
-    });
+    this.#run = this.#publishAll();
   }
 
   async #publishAll(): Promise<void> {
-    while (this.#draft !== undefined && !this.#closed) {
-      const { publication, changed } = nextPublication(
-        this.#published,
-        this.#draft,
-        birthEpochOf(this.#clock.wallMs()),
-      );
-      this.#reportConflicts(publication.manifests);
-      if (changed === 'nothing') return;
-      try {
-        await this.#file.write(publication); // S1
-      } catch (thrown) {
-        this.#onWriteFailure(thrown);
-        return;
+    this.#running = true;
+    try {
+      while (this.#draft !== undefined && !this.#closed) {
+        const birthEpoch = birthEpochOf(this.#clock.wallMs());
+        const { publication, changed } = nextPublication(this.#published, this.#draft, birthEpoch);
+        this.#reportConflicts(publication.manifests);
+        if (changed === 'nothing' || !(await this.#write(publication))) return;
+        this.#published = publication;
+        if (changed === 'manifests') continue;
+        this.#publishedAtWallMs = this.#clock.wallMs();
+        this.#log.info({ epoch: publication.state.epoch, routes: publication.state.routes.length }, 'state published');
+        this.#onPublished(publication.state);
       }
-      this.#writeFailure = '';
-      this.#published = publication;
-      if (changed === 'manifests') continue;
-      this.#publishedAtWallMs = this.#clock.wallMs();
-      this.#log.info({ epoch: publication.state.epoch, routes: publication.state.routes.length }, 'state published');
-      this.#onPublished(publication.state);
+    } finally {
+      this.#running = false; // in the turn of the last look: a change that comes after it starts anew
     }
+  }
+
+  /** S1 @returns whether it is on disk */
+  async #write(publication: Publication): Promise<boolean> {
+    try {
+      await this.#file.write(publication);
+    } catch (thrown) {
+      this.#onWriteFailure(thrown);
+      return false;
+    }
+    this.#writeFailure = '';
+    return true;
   }
 
   /** S3 */

@@ -241,7 +241,7 @@ export class InterfacePipeline implements ExchangeListener {
 
   onLost(exchange: Exchange, reason: PlatformError): void {
     exchange.wasLost = true;
-    this.#back(exchange, true);
+    this.#back(exchange, reason.code === 'LINK_PEER_SILENT' ? undefined : true);
     if (this.#retry(exchange)) return;
     const detail = `the connection to dispatcher ${exchange.peer?.id} was lost (${reason.code}) and the request could not be sent again in time`;
     this.#fail(exchange, new PlatformError('LINK_LOST', detail), { outcomeUnknown: true });

@@ -73,7 +73,7 @@ export class LinkListener {
   async announceDrain(): Promise<void> {
     this.#draining = true;
     for (const link of this.#links) link.announceDrain();
-    const unheard = (): number => this.links.filter((link) => !link.drainHeard).length;
+    const unheard = (): number => this.links.filter((link) => !link.heartbeat.drainHeard).length;
     await drained(this.#clock, unheard, DRAIN_HEARD_MS_MAX);
   }
 

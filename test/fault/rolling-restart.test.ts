@@ -24,7 +24,14 @@ let clients: SteadyClients;
 before(async () => {
   running = await startTestCluster();
   await untilWhole(running.config);
-  clients = new SteadyClients({ urls: running.urls, clients: 16, accounts: 24, thinkMs: 2 });
+  clients = new SteadyClients({
+    urls: running.urls,
+    clients: 16,
+    accounts: 24,
+    thinkMs: 2,
+    write: true,
+    read: '/accounts/',
+  });
   await clients.start();
 });
 

@@ -15,8 +15,11 @@ export interface SteadyClientsOptions {
   /** e.g. `http://127.0.0.1:8080`, one for each interface server. */
   readonly urls: readonly string[];
   readonly clients: number;
-  /** Each third request deposits 1 into one of them, which the client creates first. */
   readonly accounts: number;
+  /** Whether each third request deposits 1 into an account. */
+  readonly write: boolean;
+  /** What others ask for, before the account. */
+  readonly read: string;
   /** Between a reply and the next request. */
   readonly thinkMs: number;
 }
@@ -73,11 +76,10 @@ export class SteadyClients {
     const accounts = [...this.expected.keys()];
     for (let turn = index; this.#running; turn++) {
       const account = accounts[turn % accounts.length] as string;
-      if (turn % 3 === 0) {
+      if (turn % 3 === 0 && this.#options.write) {
         const isDone = await this.#ask(client, 'POST', `/accounts/${account}/deposits`, '{"amount":1}');
         if (isDone) this.expected.set(account, (this.expected.get(account) ?? 0) + 1);
-      } else if (turn % 3 === 1) await this.#ask(client, 'GET', `/accounts/${account}`);
-      else await this.#ask(client, 'GET', `/echo?account=${account}`);
+      } else await this.#ask(client, 'GET', `${this.#options.read}${account}`);
       if (this.#options.thinkMs > 0) await pause(this.#options.thinkMs);
     }
     client.close();

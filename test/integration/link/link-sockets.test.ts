@@ -76,7 +76,7 @@ test('both ends of a link that is closed learn the typed reason', async () => {
 test('a peer that greets while the server drains is told so too', async () => {
   const { listener, address } = await listen();
   closedLater(listener);
-  listener.announceDrain();
+  void listener.announceDrain();
   const link = await opened(dial(address));
   await eventually('it knows', () => link.state.kind === 'draining');
   assert.equal(link.writable, false);
@@ -90,7 +90,7 @@ test('a draining server is told to its peers, and answers what is in flight', as
   const owner = new RecordingOwner();
   sendText(link, owner, 'x');
   const { link: far, streamId } = await eventually('the request is there', () => waiting[0]);
-  server.listener.announceDrain();
+  void server.listener.announceDrain();
   await eventually('the dialer knows', () => !link.writable);
   writeText(far, FRAME_TYPE.REPLY, streamId, 'done');
   await eventually('an answer', () => owner.heard.length > 0);

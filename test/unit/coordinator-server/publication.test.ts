@@ -60,3 +60,10 @@ test('a newer state with the same bucket map is enough to lift the epoch', () =>
   const next = nextPublication(first, aboveEpochs(draft(), 5_000, 0), 0);
   assert.deepEqual([next.changed, next.publication.state.epoch], ['state', 5_001]);
 });
+
+test('a server taken out raises the epoch, and the bucket map keeps its own', () => {
+  const next = nextPublication(first, draft({ takenOut: { g1a: 'drain' } }), 0);
+  assert.deepEqual([next.changed, next.publication.state.epoch], ['state', 1_001]);
+  assert.deepEqual(next.publication.state.takenOut, { g1a: 'drain' });
+  assert.equal(next.publication.state.bucketMap.epoch, first.state.bucketMap.epoch);
+});
