@@ -22,6 +22,8 @@ import { VERSION } from './version.ts';
 export interface Readiness {
   readonly ready: boolean;
   readonly reasons: string[];
+  /** An operator has taken this server out: it is not ready because it is not to be. */
+  readonly takenOut?: TakenOut;
 }
 
 export interface ClusterMemberOptions {
@@ -136,7 +138,7 @@ export async function joinCluster(options: ClusterMemberOptions): Promise<Cluste
 function withOrder(readiness: Readiness, serverId: string, takenOut: TakenOut | undefined): Readiness {
   if (takenOut === undefined) return readiness;
   const reason = `${takenOut}: an operator took it out; \`trunkline ready ${serverId}\` puts it back`;
-  return { ready: false, reasons: [...readiness.reasons, reason] };
+  return { ready: false, reasons: [...readiness.reasons, reason], takenOut };
 }
 
 /** How late the event loop runs its timers: the first sign of a blocked or overloaded server. */

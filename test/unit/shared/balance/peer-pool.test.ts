@@ -234,3 +234,22 @@ test('the last peer is left alone when it falls silent, and what was out to it t
     proxy.close();
   }
 });
+
+test('when the only other peer falls silent, one that rests is back before its time', async () => {
+  const [silent, other] = [await listen('a1'), await listen('a2')];
+  const proxy = await FreezingProxy.listen(silent.address);
+  try {
+    const health = { ...HEALTH, pongSuspectMs: 200, ejectMs: 60_000 };
+    const pool = poolOf({ settings: { ...TEST_SETTINGS, pingEveryMs: 20 }, health });
+    pool.configure([{ id: 'a1', address: proxy.address }, other]);
+    await eventually('both work', () => pool.working.length === 2);
+    const [first, second] = pool.working as [Peer, Peer];
+    fail(pool, second, 5);
+    assert.equal(stateOf(pool, second), 'ejected');
+    proxy.freeze();
+    await eventually('they have changed places', () => pool.working.length === 1 && pool.working[0] === second);
+    assert.equal(stateOf(pool, first), 'suspect');
+  } finally {
+    proxy.close();
+  }
+});
