@@ -97,6 +97,17 @@ test('a draining server is told to its peers, and answers what is in flight', as
   assert.deepEqual([owner.heard, link.open], [[{ kind: 'reply', text: 'done' }], true]);
 });
 
+test('a server that drains knows when all have heard, and that what crossed it has come by then', async () => {
+  let came = 0;
+  const server = await listen({ handlers: { onRequest: () => void came++ } });
+  closedLater(server.listener);
+  const links = [await opened(dial(server.address)), await opened(dial(server.address))];
+  const heard = server.listener.announceDrain();
+  for (const link of links) sendText(link, new RecordingOwner(), 'crosses it');
+  await heard;
+  assert.deepEqual([came, links.map((link) => link.state.kind)], [2, ['draining', 'draining']]);
+});
+
 test('two listeners on one port: the second one is told by the number', async () => {
   const { listener, address } = await listen();
   closedLater(listener);
