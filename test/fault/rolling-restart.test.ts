@@ -17,6 +17,8 @@ import { untilWhole } from '../support/whole-cluster.ts';
 const ROUNDS = lengthOf(1, 6);
 const BY_SIGNAL = lengthOf(['c1', 'g1a', 'd1', 'i1'], ['c1', 'g1a', 'g1b', 'g2a', 'g2b', 'd1', 'd2', 'i1', 'i2']);
 const BY_HAND = lengthOf(['g2a', 'i2'], ['g1a', 'g1b', 'g2a', 'g2b', 'd1', 'd2', 'i1', 'i2']);
+/** Interface servers refuse in maintenance: there clients would fail. */
+const AT_ONCE = lengthOf(['g1b', 'd2'], ['g1a', 'g1b', 'g2a', 'g2b', 'd1', 'd2']);
 
 let running: TestCluster;
 let clients: SteadyClients;
@@ -86,6 +88,15 @@ for (let round = 1; round <= ROUNDS; round++) {
     }
   });
 }
+
+test('maint and ready of a server that works fail no request: what it had goes to another one', async (context) => {
+  for (const serverId of AT_ONCE) {
+    for (const line of await order('maint', serverId)) context.diagnostic(line);
+    await goesOn();
+    await order('ready', serverId);
+    assertNothingFailed();
+  }
+});
 
 test('every balance is what the clients were told, on every replica', async (context) => {
   await clients.stop();
