@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { eventually } from '../../support/eventually.ts';
@@ -95,6 +96,38 @@ test('an interface server in drain says so to a load balancer, and serves whoeve
   assert.deepEqual([refused.status, ((await refused.json()) as { code: string }).code], [503, 'DRAINING']);
   assert.equal((await trunkline(['ready', 'i2', '--wait', '--timeout', '20'])).code, 0);
   assert.equal((await fetch(`${url}/-/ready`)).status, 200);
+});
+
+function ask(address: string, agent: http.Agent): Promise<{ status: number | undefined; connection: string }> {
+  return new Promise((resolve, reject) => {
+    const request = http.get(`http://${address}/echo?account=alice`, { agent }, (response) => {
+      const { statusCode: status, headers } = response;
+      response.resume().on('end', () => resolve({ status, connection: headers.connection ?? 'keep-alive' }));
+    });
+    request.on('error', reject);
+  });
+}
+
+test('an idle client that asks once more as its interface server stops is answered, and told to go', async () => {
+  const { cluster, config } = running;
+  const listen = config.interface.servers.find(({ id }) => id === 'i1')?.listen ?? '';
+  const pid = cluster.pid('i1');
+  const idle = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  try {
+    assert.deepEqual(await ask(listen, idle), { status: 200, connection: 'keep-alive' });
+    cluster.kill('i1', 'SIGTERM');
+    const isRefused = (): Promise<boolean> =>
+      ask(listen, new http.Agent()).then(
+        () => false,
+        () => true,
+      );
+    await eventually('new connections to be refused', isRefused, 5_000);
+    assert.deepEqual(await ask(listen, idle), { status: 200, connection: 'close' });
+  } finally {
+    idle.destroy();
+  }
+  await eventually('it runs again', () => (cluster.pid('i1') ?? pid) !== pid, 20_000);
+  await untilWhole(config);
 });
 
 for (const [args, code, words] of [

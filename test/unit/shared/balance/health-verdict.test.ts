@@ -112,6 +112,15 @@ test('a peer much slower than the others is ejected, but never for being faster 
   assert.equal(ejectionReason(evidenceOf(10, 1_000, 400), POLICY, { ...NOW, medianLatencyMs: 10 }), '');
 });
 
+test('one slow reply of a cold peer does not eject it, and a first failure is no share of failures', () => {
+  const evidence = new PeerEvidence();
+  evidence.recordReply(true, 1_000);
+  for (let count = 1; count < EVIDENCE_REPLIES_MIN; count++) evidence.recordReply(false, 2);
+  assert.ok(Math.abs(evidence.latencyMs - (1_000 + 19 * 2) / 20) < 0.001);
+  assert.ok(Math.abs(evidence.errorRate - 1 / 20) < 0.001);
+  assert.equal(ejectionReason(evidence, POLICY, { ...NOW, medianLatencyMs: 2 }), '');
+});
+
 test('a clean sheet is clean', () => {
   const evidence = evidenceOf(50, 1, 500);
   evidence.ejectedUntilMs = 1;
