@@ -61,7 +61,7 @@ export const startAppServer: StartServer = async (options) => {
       loadReport: () => ({
         queueDepth: pipeline.queue.waiting,
         inFlight: pipeline.inFlight,
-        draining: pipeline.draining,
+        draining: listener.draining,
       }),
     },
   });
@@ -69,7 +69,7 @@ export const startAppServer: StartServer = async (options) => {
     const reasons = pipeline.mapped ? [] : ['no state published by a coordinator yet'];
     for (const replica of store.status())
       if (!replica.healthy) reasons.push(`replica ${replica.replicaId}: ${replica.reason}`);
-    if (pipeline.draining) reasons.push('draining');
+    if (listener.draining) reasons.push('draining');
     return { ready: reasons.length === 0, reasons };
   };
   exportGauges(metrics, pipeline, store);
@@ -94,6 +94,7 @@ export const startAppServer: StartServer = async (options) => {
       queues: pipeline.queue.depths(),
       replicas: store.status(),
     }),
+    load: () => ({ inFlight: pipeline.inFlight }),
   });
   const mapped = (): number => (pipeline.mapped ? 0 : 1);
   await drained(systemClock, mapped, FIRST_STATE_MS_MAX);
@@ -104,7 +105,7 @@ export const startAppServer: StartServer = async (options) => {
     listen,
     admin: member.admin.address,
     stop: async () => {
-      listener.announceDrain();
+      await listener.announceDrain(); // what crosses it is still served
       pipeline.drain();
       await drained(systemClock, () => pipeline.inFlight, config.limits.drainMs);
       listener.close();

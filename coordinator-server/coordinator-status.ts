@@ -1,9 +1,10 @@
 /** What the coordinator's `/-/status` says. Pure. */
-import { clusterServers } from '../shared/cluster-servers.ts';
+import { type ClusterServer, clusterServers } from '../shared/cluster-servers.ts';
 import type { PublishedState } from '../shared/published-state.ts';
 import { VERSION } from '../shared/version.ts';
 import type { Refusal } from './coordinator-pipeline.ts';
 import type { Member } from './membership-state.ts';
+import { type ServiceState, serviceState } from './service-state.ts';
 
 export interface CoordinatorFacts {
   readonly serverId: string;
@@ -55,17 +56,27 @@ function membersOf(facts: CoordinatorFacts): unknown[] {
   const joined = new Map(facts.members.map((member) => [member.identity.serverId, member]));
   const named = facts.state === undefined ? [] : clusterServers(facts.state.config);
   const joining = named.filter(({ tier }) => tier !== 'coordinator');
-  const rows: unknown[] = joining.map(({ serverId, tier }) => {
+  const rows: unknown[] = joining.map((server) => {
+    const { serverId, tier } = server;
     const member = joined.get(serverId);
-    if (member === undefined) return { serverId, tier, state: 'absent', named: true };
-    joined.delete(serverId);
-    return memberRow(member, member.identity.tier === tier, facts.nowMs);
+    const isTakenOut = facts.state?.takenOut[serverId] !== undefined;
+    const order = isTakenOut ? { takenOut: serviceOf(server, named, facts) } : {};
+    if (member === undefined) return { serverId, tier, state: 'absent', named: true, ...order };
+    return { ...memberRow(member, member.identity.tier === tier, facts.nowMs), ...order };
   });
+  for (const { serverId } of joining) joined.delete(serverId);
   for (const member of joined.values()) rows.push(memberRow(member, false, facts.nowMs));
   return rows;
 }
 
-function memberRow(member: Member, named: boolean, nowMs: number): unknown {
+function serviceOf(server: ClusterServer, servers: readonly ClusterServer[], facts: CoordinatorFacts): ServiceState {
+  const { epoch = 0, takenOut = {} } = facts.state ?? {};
+  const member = (serverId: string): Member | undefined =>
+    facts.members.find(({ identity }) => identity.serverId === serverId);
+  return serviceState(server, { epoch, takenOut, servers, member });
+}
+
+function memberRow(member: Member, named: boolean, nowMs: number): object {
   const { lease, identity, joinedAtMs, load } = member;
   const since =
     lease.kind === 'alive'

@@ -6,7 +6,7 @@
  * B2: equal content is not published again. Manifests alone may change: they are kept, under the same epoch.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { PublishedState } from '../shared/published-state.ts';
+import type { PublishedState, TakenOutServers } from '../shared/published-state.ts';
 import type { AcceptedConfig } from './config-publisher.ts';
 import { onlyNamed, type RouteManifest, unionRoutes } from './route-catalog.ts';
 
@@ -20,6 +20,7 @@ export interface Publication {
 export interface Draft {
   readonly accepted: AcceptedConfig;
   readonly manifests: readonly RouteManifest[];
+  readonly takenOut: TakenOutServers;
   /** Highest epoch known to be in use; 0: none. */
   readonly epochFloor: number;
 }
@@ -41,19 +42,20 @@ export function birthEpochOf(wallMs: number): number {
 export function nextPublication(last: Publication | undefined, draft: Draft, birthEpoch: number): NextPublication {
   const { config, bucketMap } = draft.accepted;
   const appServers = config.groups.flatMap((group) => group.appServers.map((server) => server.id));
+  const { takenOut } = draft;
   const manifests = onlyNamed(draft.manifests, new Set(appServers));
   const { routes } = unionRoutes(manifests);
   const lastEpoch = last?.state.epoch ?? birthEpoch - 1;
   const behind = lastEpoch < draft.epochFloor; // B1
   if (last !== undefined && !behind) {
-    const same = { epoch: lastEpoch, config, bucketMap, routes };
+    const same = { epoch: lastEpoch, config, bucketMap, routes, takenOut };
     if (isDeepStrictEqual(last.state, same)) {
       const changed = isDeepStrictEqual(last.manifests, manifests) ? 'nothing' : 'manifests'; // B2
       return { publication: { state: last.state, manifests }, changed };
     }
   }
   const epoch = Math.max(lastEpoch, draft.epochFloor) + 1; // B1
-  return { publication: { state: { epoch, config, bucketMap, routes }, manifests }, changed: 'state' };
+  return { publication: { state: { epoch, config, bucketMap, routes, takenOut }, manifests }, changed: 'state' };
 }
 
 /** @returns the draft with what it publishes above both epochs (B1), or the same draft when it is already */

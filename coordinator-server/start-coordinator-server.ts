@@ -13,6 +13,7 @@ import type { RunningServer, ServerOptions, StartServer } from '../shared/server
 import { ConfigWatcher } from './config-watcher.ts';
 import { CoordinatorPipeline, EXPIRE_EVERY_MS } from './coordinator-pipeline.ts';
 import { coordinatorStatus } from './coordinator-status.ts';
+import { operatorActions } from './operator-actions.ts';
 import { parsePublication } from './publication-schema.ts';
 import { StatePublisher } from './state-publisher.ts';
 
@@ -93,6 +94,7 @@ async function serve(
         links: pipeline.linkCount,
         nowMs: clock.nowMs(),
       }),
+    actions: operatorActions({ publisher, member: (id) => pipeline.members.get(id), log }),
   }).catch((thrown: unknown) => {
     listener.close();
     throw thrown;

@@ -6,10 +6,11 @@
  * S3: a disk that fails stops publishing, nothing else: the last published state stands, and writing is tried again.
  */
 import { type Clock, systemClock, type TimerHandle } from '../shared/clock.ts';
+import { clusterServers } from '../shared/cluster-servers.ts';
 import { NOTICE_BYTES_MAX } from '../shared/constants.ts';
 import { PlatformError, toPlatformError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import type { PublishedState } from '../shared/published-state.ts';
+import type { PublishedState, TakenOut, TakenOutServers } from '../shared/published-state.ts';
 import type { PublishedStateFile } from '../shared/published-state-file.ts';
 import type { AcceptedConfig } from './config-publisher.ts';
 import { aboveEpochs, birthEpochOf, type Draft, nextPublication, type Publication } from './publication.ts';
@@ -35,7 +36,8 @@ export class StatePublisher {
   #published: Publication | undefined;
   #publishedAtWallMs = 0;
   #draft: Draft | undefined;
-  #run: Promise<void> | undefined;
+  #run: Promise<void> = Promise.resolve();
+  #running = false;
   #retry: TimerHandle | undefined;
   #writeFailure = '';
   #conflicts: readonly string[] = [];
@@ -74,7 +76,8 @@ export class StatePublisher {
       const detail = `${file} is of cluster ${state.config.cluster}, the config file of ${cluster}. Give each cluster a dataFolder of its own, or put the name back.`;
       throw new PlatformError('CONFIG_INVALID', detail);
     }
-    this.#draft = { accepted: { config: state.config, bucketMap: state.bucketMap }, manifests, epochFloor: 0 };
+    const { config, bucketMap, takenOut } = state;
+    this.#draft = { accepted: { config, bucketMap }, manifests, takenOut, epochFloor: 0 };
     if (content.kind === 'whole') {
       this.#published = content.value;
       this.#publishedAtWallMs = this.#clock.wallMs();
@@ -121,7 +124,26 @@ export class StatePublisher {
 
   /** @throws PlatformError CONFIG_INVALID when the state would be too large to send */
   accept(accepted: AcceptedConfig): void {
-    this.#take({ manifests: [], epochFloor: 0, ...this.#draft, accepted });
+    const draft = this.#draft ?? { manifests: [], takenOut: {}, epochFloor: 0 };
+    this.#take({ ...draft, accepted, takenOut: onlyServersOf(accepted, draft.takenOut) });
+  }
+
+  get takenOut(): TakenOutServers {
+    return this.#draft?.takenOut ?? {};
+  }
+
+  /**
+   * Takes a server out of service, or puts it back (`undefined`).
+   * @returns epoch of the state that says so, once it is on disk and sent
+   * @throws PlatformError STORE_UNAVAILABLE when the disk fails: it is published when the disk works again
+   */
+  async takeOut(serverId: string, how: TakenOut | undefined): Promise<number> {
+    if (this.#draft === undefined) throw new PlatformError('NOT_READY', 'no config is accepted yet');
+    const { [serverId]: _, ...others } = this.#draft.takenOut;
+    this.#take({ ...this.#draft, takenOut: how === undefined ? others : { ...others, [serverId]: how } });
+    await this.settled();
+    if (this.#writeFailure !== '') throw new PlatformError('STORE_UNAVAILABLE', this.#writeFailure);
+    return this.#published?.state.epoch ?? 0;
   }
 
   /**
@@ -171,35 +193,40 @@ export class StatePublisher {
   }
 
   #start(): void {
-    if (!this.#begun || this.#closed || this.#run !== undefined) return; // S2
+    if (!this.#begun || this.#closed || this.#running) return; // S2
     this.#retry?.cancel();
-    this.#run = this.#publishAll().finally(() => {
-      this.#run = undefined;
-    });
+    this.#run = this.#publishAll();
   }
 
   async #publishAll(): Promise<void> {
-    while (this.#draft !== undefined && !this.#closed) {
-      const { publication, changed } = nextPublication(
-        this.#published,
-        this.#draft,
-        birthEpochOf(this.#clock.wallMs()),
-      );
-      this.#reportConflicts(publication.manifests);
-      if (changed === 'nothing') return;
-      try {
-        await this.#file.write(publication); // S1
-      } catch (thrown) {
-        this.#onWriteFailure(thrown);
-        return;
+    this.#running = true;
+    try {
+      while (this.#draft !== undefined && !this.#closed) {
+        const birthEpoch = birthEpochOf(this.#clock.wallMs());
+        const { publication, changed } = nextPublication(this.#published, this.#draft, birthEpoch);
+        this.#reportConflicts(publication.manifests);
+        if (changed === 'nothing' || !(await this.#write(publication))) return;
+        this.#published = publication;
+        if (changed === 'manifests') continue;
+        this.#publishedAtWallMs = this.#clock.wallMs();
+        this.#log.info({ epoch: publication.state.epoch, routes: publication.state.routes.length }, 'state published');
+        this.#onPublished(publication.state);
       }
-      this.#writeFailure = '';
-      this.#published = publication;
-      if (changed === 'manifests') continue;
-      this.#publishedAtWallMs = this.#clock.wallMs();
-      this.#log.info({ epoch: publication.state.epoch, routes: publication.state.routes.length }, 'state published');
-      this.#onPublished(publication.state);
+    } finally {
+      this.#running = false; // in the turn of the last look: a change that comes after it starts anew
     }
+  }
+
+  /** S1 @returns whether it is on disk */
+  async #write(publication: Publication): Promise<boolean> {
+    try {
+      await this.#file.write(publication);
+    } catch (thrown) {
+      this.#onWriteFailure(thrown);
+      return false;
+    }
+    this.#writeFailure = '';
+    return true;
   }
 
   /** S3 */
@@ -217,4 +244,10 @@ export class StatePublisher {
     }
     this.#conflicts = conflicts;
   }
+}
+
+/** A server that the config no longer names comes back, if it does, in service. */
+function onlyServersOf({ config }: AcceptedConfig, takenOut: TakenOutServers): TakenOutServers {
+  const named = new Set(clusterServers(config).map(({ serverId }) => serverId));
+  return Object.fromEntries(Object.entries(takenOut).filter(([serverId]) => named.has(serverId)));
 }

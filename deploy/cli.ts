@@ -9,6 +9,7 @@ import { registerConfigCommand } from './cli/config.ts';
 import { EXIT_USAGE, exitCodeOf, messageOf } from './cli/exit.ts';
 import { registerResetCommand } from './cli/reset.ts';
 import { registerRouteCommand } from './cli/route.ts';
+import { registerDrainCommand, registerMaintCommand, registerReadyCommand } from './cli/service-commands.ts';
 import { registerTestCommand } from './cli/test.ts';
 import { registerUpCommand } from './cli/up.ts';
 
@@ -26,6 +27,9 @@ function buildProgram(): Command {
     .showHelpAfterError('(--help says more)')
     .exitOverride();
   registerUpCommand(program);
+  registerDrainCommand(program);
+  registerReadyCommand(program);
+  registerMaintCommand(program);
   registerTestCommand(program);
   registerCheckCommand(program);
   registerBenchCommand(program);

@@ -204,7 +204,7 @@ export class DispatcherPipeline implements DispatchListener {
 
   onLost(request: DispatchedRequest, reason: PlatformError): void {
     request.wasLost = true;
-    this.#back(request, true);
+    this.#back(request, reason.code === 'LINK_PEER_SILENT' ? undefined : true);
     if (this.#retry(request)) return;
     const detail = `the connection to app server ${request.peer?.id} was lost (${reason.code}) and the request could not be sent again in time`;
     this.#fail(request, new PlatformError('LINK_LOST', detail));

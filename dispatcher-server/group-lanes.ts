@@ -1,5 +1,5 @@
 /** The lanes of all groups, kept in step with the published state. */
-import { PeerPool } from '../shared/balance/peer-pool.ts';
+import { PeerPool, type PeerStatus } from '../shared/balance/peer-pool.ts';
 import { systemClock } from '../shared/clock.ts';
 import { identityOf } from '../shared/cluster-member.ts';
 import type { GroupConfig } from '../shared/config/cluster-schema.ts';
@@ -41,7 +41,7 @@ export class GroupLanes {
     for (const group of state.config.groups) {
       const lane = this.#byGroup.get(group.id) ?? this.#open(group, state);
       lane.queue.configure(state.config.queues);
-      const servers = group.appServers.map(({ id, listen }) => ({ id, address: listen }));
+      const servers = group.appServers.map(({ id, listen }) => ({ id, address: listen, takenOut: state.takenOut[id] }));
       lane.pool.configure(servers, { policy: group.policy, health: state.config.health });
     }
     this.inMapOrder = state.bucketMap.groupIds.map((groupId) => this.#byGroup.get(groupId) as GroupLane);
@@ -76,10 +76,12 @@ export class GroupLanes {
     );
   }
 
+  peers(): PeerStatus[] {
+    return this.inMapOrder.flatMap((lane) => lane.pool.status());
+  }
+
   peerStates(): { labels: { peer: string }; value: number }[] {
-    return this.inMapOrder.flatMap((lane) =>
-      lane.pool.status().map(({ id, state }) => ({ labels: { peer: id }, value: state === 'ready' ? 1 : 0 })),
-    );
+    return this.peers().map(({ id, state }) => ({ labels: { peer: id }, value: state === 'ready' ? 1 : 0 }));
   }
 
   status(): unknown[] {

@@ -41,7 +41,7 @@ export const startDispatcherServer: StartServer = async (options) => {
       onRequest: (link, streamId, message, start, end) => pipeline.onRequest(link, streamId, message, start, end),
       onCancel: (link, streamId) => pipeline.onCancel(link, streamId),
       onClosed: (link) => pipeline.onOriginClosed(link),
-      loadReport: () => ({ queueDepth: lanes.waiting, inFlight: pipeline.inFlight, draining: pipeline.draining }),
+      loadReport: () => ({ queueDepth: lanes.waiting, inFlight: pipeline.inFlight, draining: listener.draining }),
     },
   });
   const announceReach = (): void => {
@@ -52,7 +52,7 @@ export const startDispatcherServer: StartServer = async (options) => {
     const reasons = lanes.known
       ? lanes.unreachable.map((groupId) => `no app server of group ${groupId} works`)
       : ['no state published by a coordinator yet'];
-    if (pipeline.draining) reasons.push('draining');
+    if (listener.draining) reasons.push('draining');
     return { ready: reasons.length === 0, reasons };
   };
   metrics.gauge('trunkline_requests_in_flight', 'Requests taken and not yet answered', () => pipeline.inFlight);
@@ -73,6 +73,7 @@ export const startDispatcherServer: StartServer = async (options) => {
     },
     ready,
     status: () => ({ inFlight: pipeline.inFlight, held: pipeline.heldCount, groups: lanes.status() }),
+    load: () => ({ inFlight: pipeline.inFlight, peers: lanes.peers() }),
   });
   await lanes.firstReach();
   const listen = await listener.listen();
@@ -82,7 +83,7 @@ export const startDispatcherServer: StartServer = async (options) => {
     listen,
     admin: member.admin.address,
     stop: async () => {
-      listener.announceDrain();
+      await listener.announceDrain(); // what crosses it is still served
       pipeline.drain();
       await drained(systemClock, () => pipeline.inFlight, config.limits.drainMs);
       listener.close();

@@ -18,7 +18,7 @@ import { errorWireOf, readError, replyIsWhole, statusOf, wasLostOf, writeRequest
 import { ERROR_KINDS, PlatformError } from '../shared/errors.ts';
 import { requestIdText } from '../shared/ids.ts';
 import type { Logger } from '../shared/log.ts';
-import type { PublishedState } from '../shared/published-state.ts';
+import type { PublishedState, TakenOut } from '../shared/published-state.ts';
 import { DeadlineList } from '../shared/queue/deadline-list.ts';
 import { RequestQueue } from '../shared/queue/request-queue.ts';
 import { type HandedOn, Scanner } from '../shared/queue/scanner.ts';
@@ -60,6 +60,8 @@ export class InterfacePipeline implements ExchangeListener {
   readonly #routes = new PublishedRoutes();
   #counter = 0;
   #draining = false;
+  /** By an operator: drain answers with `connection: close`, maint refuses. */
+  takenOut: TakenOut | undefined;
   /** Requests not yet answered. */
   inFlight = 0;
 
@@ -102,6 +104,7 @@ export class InterfacePipeline implements ExchangeListener {
       return;
     }
     const exchange = this.#begin(response);
+    if (this.takenOut === 'maint') return this.#fail(exchange, IN_MAINTENANCE);
     if (admission.kind === 'refused') return this.#fail(exchange, admission.error, { closeConnection: true });
     if (!this.#route(exchange)) return;
     if (admitter.contentLength === 0) return this.#enqueue(exchange, exchange.receivedAtMs);
@@ -222,7 +225,7 @@ export class InterfacePipeline implements ExchangeListener {
     this.#replies.write(
       exchange.response,
       { message, start, end },
-      { counter: exchange.counter, isHead: exchange.method === 'HEAD', closeConnection: this.#draining },
+      { counter: exchange.counter, isHead: exchange.method === 'HEAD', closeConnection: this.draining },
     );
   }
 
@@ -238,7 +241,7 @@ export class InterfacePipeline implements ExchangeListener {
 
   onLost(exchange: Exchange, reason: PlatformError): void {
     exchange.wasLost = true;
-    this.#back(exchange, true);
+    this.#back(exchange, reason.code === 'LINK_PEER_SILENT' ? undefined : true);
     if (this.#retry(exchange)) return;
     const detail = `the connection to dispatcher ${exchange.peer?.id} was lost (${reason.code}) and the request could not be sent again in time`;
     this.#fail(exchange, new PlatformError('LINK_LOST', detail), { outcomeUnknown: true });
@@ -309,7 +312,7 @@ export class InterfacePipeline implements ExchangeListener {
     const requestId = this.#requestId(exchange);
     if (error.status >= 500 && error.status !== 503)
       this.#metrics.logFailure(this.#options.log, exchange, requestId, error);
-    const closeConnection = options.closeConnection === true || this.#draining;
+    const closeConnection = options.closeConnection === true || this.draining;
     writeProblem(exchange.response, error, {
       ...options,
       requestId,
@@ -334,8 +337,14 @@ export class InterfacePipeline implements ExchangeListener {
     this.#draining = true;
   }
 
+  /** Whether clients are told to send their next request elsewhere. */
   get draining(): boolean {
-    return this.#draining;
+    return this.#draining || this.takenOut !== undefined;
+  }
+
+  /** Requests since the start. */
+  get taken(): number {
+    return this.#counter;
   }
 
   close(): void {
@@ -367,5 +376,9 @@ const UNKNOWN: ReadonlySet<number> = new Set([
 const QUEUE_FULL = new PlatformError(
   'QUEUE_FULL',
   'the request queue of this interface server is full; try again after Retry-After',
+);
+const IN_MAINTENANCE = new PlatformError(
+  'DRAINING',
+  'an operator has taken this interface server out; send the request to another one',
 );
 const NO_DISPATCHER = new PlatformError('NO_DISPATCHER', 'no dispatcher works right now; try again after Retry-After');

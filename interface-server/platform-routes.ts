@@ -14,9 +14,9 @@ export function servePlatformRoutes(app: WebApp, options: PlatformRoutesOptions)
   const errorPage = renderErrorPage();
   app.get('/-/health', (response) => endJson(response, '200 OK', { status: 'alive', server: options.serverId }));
   app.get('/-/ready', (response) => {
-    const { ready, reasons } = options.ready();
+    const { ready, reasons, takenOut = 'not ready' } = options.ready();
     if (ready) endJson(response, '200 OK', { status: 'ready', server: options.serverId });
-    else endJson(response, '503 Service Unavailable', { status: 'not ready', server: options.serverId, reasons });
+    else endJson(response, '503 Service Unavailable', { status: takenOut, server: options.serverId, reasons });
   });
   app.get('/-/errors', (response) => {
     response.writeHeader('content-type', 'text/html; charset=utf-8').end(errorPage);

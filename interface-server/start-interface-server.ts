@@ -10,6 +10,7 @@ import type { PublishedState } from '../shared/published-state.ts';
 import { Tick } from '../shared/queue/tick.ts';
 import type { StartServer } from '../shared/server-process.ts';
 import { createWebApp, listenExclusive } from '../shared/web-server.ts';
+import { ClientConnections } from './client-connections.ts';
 import { DispatcherReach } from './dispatcher-reach.ts';
 import { InterfaceMetrics } from './interface-metrics.ts';
 import { InterfacePipeline } from './interface-pipeline.ts';
@@ -46,16 +47,19 @@ export const startInterfaceServer: StartServer = async (options) => {
     tick,
   });
   let state: PublishedState | undefined;
+  let stopping = false;
   const ready = (): Readiness => {
     const reasons =
       state === undefined ? ['no state published by a coordinator yet'] : reach.missing(state, pool.working);
-    if (pipeline.draining) reasons.push('draining');
+    if (stopping) reasons.push('draining');
     return { ready: reasons.length === 0, reasons };
   };
   exportGauges(metrics, pipeline, pool);
 
   const app = createWebApp();
-  servePlatformRoutes(app, { serverId, ready });
+  const connections = new ClientConnections();
+  connections.watch(app);
+  servePlatformRoutes(app, { serverId, ready: () => member.ready() });
   app.any('/*', (response, request) => pipeline.accept(response, request));
   const member = await joinCluster({
     server: options,
@@ -67,14 +71,25 @@ export const startInterfaceServer: StartServer = async (options) => {
     onState: (published) => {
       state = published;
       pipeline.applyState(published);
-      const dispatchers = published.config.dispatcher.servers.map(({ id, listen }) => ({ id, address: listen }));
+      pipeline.takenOut = published.takenOut[serverId];
+      const dispatchers = published.config.dispatcher.servers.map(({ id, listen }) => ({
+        id,
+        address: listen,
+        takenOut: published.takenOut[id],
+      }));
       pool.configure(dispatchers, {
         policy: published.config.interface.dispatcherPolicy,
         health: published.config.health,
       });
     },
     ready,
-    status: () => ({ inFlight: pipeline.inFlight, queues: pipeline.queue.depths(), dispatchers: pool.status() }),
+    status: () => ({
+      inFlight: pipeline.inFlight,
+      connections: connections.open,
+      queues: pipeline.queue.depths(),
+      dispatchers: pool.status(),
+    }),
+    load: () => ({ inFlight: pipeline.inFlight, connections: connections.open, peers: pool.status() }),
   });
   await drained(systemClock, () => (ready().ready ? 0 : 1), FIRST_READY_MS_MAX);
   const socket = await listenExclusive(app, address.listen);
@@ -84,9 +99,15 @@ export const startInterfaceServer: StartServer = async (options) => {
     listen: socket.address,
     admin: member.admin.address,
     stop: async () => {
+      stopping = true;
       pipeline.drain();
       socket.close();
-      await drained(systemClock, () => pipeline.inFlight, config.limits.drainMs);
+      await connections.spent(
+        systemClock,
+        () => pipeline.taken,
+        () => pipeline.inFlight,
+        config.limits.drainMs,
+      );
       app.close();
       member.close();
       pool.close();

@@ -5,13 +5,15 @@
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type AdminServer, startAdminServer } from './admin-server.ts';
+import type { PeerStatus } from './balance/peer-pool.ts';
 import { systemClock } from './clock.ts';
 import { CoordinationClient } from './coordination-client.ts';
 import { makeIncarnation } from './ids.ts';
 import type { LinkIdentity } from './link/greeting.ts';
 import { linkSettingsOf } from './link/link-settings.ts';
+import { type MemberLoad, peersWithoutRequests } from './member-load.ts';
 import type { Metrics } from './metrics.ts';
-import type { PublishedState, RouteEntry } from './published-state.ts';
+import type { PublishedState, RouteEntry, TakenOut } from './published-state.ts';
 import { publishedStatePath } from './published-state-file.ts';
 import { systemRandom } from './random.ts';
 import type { ServerOptions, Tier } from './server-process.ts';
@@ -20,6 +22,8 @@ import { VERSION } from './version.ts';
 export interface Readiness {
   readonly ready: boolean;
   readonly reasons: string[];
+  /** An operator has taken this server out: it is not ready because it is not to be. */
+  readonly takenOut?: TakenOut;
 }
 
 export interface ClusterMemberOptions {
@@ -33,13 +37,21 @@ export interface ClusterMemberOptions {
   /** App servers: the routes of their services. */
   readonly routes?: readonly RouteEntry[];
   readonly onState: (state: PublishedState) => void;
+  /** Of this tier by itself; whether an operator took the server out is added here. */
   readonly ready: () => Readiness;
   readonly status: () => Record<string, unknown>;
+  readonly load: () => {
+    readonly inFlight: number;
+    readonly connections?: number;
+    /** All that it sends requests to. */
+    readonly peers?: readonly PeerStatus[];
+  };
 }
 
 export interface ClusterMember {
   readonly admin: AdminServer;
   readonly coordination: CoordinationClient;
+  ready(): Readiness;
   close(): void;
 }
 
@@ -72,7 +84,15 @@ export async function joinCluster(options: ClusterMemberOptions): Promise<Cluste
     stateFile: publishedStatePath(server.rootFolder, config.dataFolder, serverId),
     log,
     onState: options.onState,
+    loadReport: () => memberLoad(),
   });
+  const takenOut = (): TakenOut | undefined => coordination.state?.takenOut[serverId];
+  const ready = (): Readiness => withOrder(options.ready(), serverId, takenOut());
+  const memberLoad = (): MemberLoad => {
+    const { peers = [], ...load } = options.load();
+    const epoch = coordination.state?.epoch ?? 0;
+    return { epoch, ready: ready().ready, ...load, peers: peersWithoutRequests(peers) };
+  };
   watchEventLoop(metrics);
   metrics.gauge(
     'trunkline_state_epoch',
@@ -89,7 +109,7 @@ export async function joinCluster(options: ClusterMemberOptions): Promise<Cluste
     tier,
     token: server.token,
     metrics,
-    ready: options.ready,
+    ready,
     status: () => ({
       server: serverId,
       tier,
@@ -99,6 +119,7 @@ export async function joinCluster(options: ClusterMemberOptions): Promise<Cluste
       epoch: coordination.state?.epoch ?? 0,
       bucketMapEpoch: coordination.state?.bucketMap.epoch ?? 0,
       coordinatorConnected: coordination.connected,
+      takenOut: takenOut() ?? null,
       ...options.status(),
     }),
   });
@@ -106,11 +127,18 @@ export async function joinCluster(options: ClusterMemberOptions): Promise<Cluste
   return {
     admin,
     coordination,
+    ready,
     close: () => {
       coordination.close();
       admin.close();
     },
   };
+}
+
+function withOrder(readiness: Readiness, serverId: string, takenOut: TakenOut | undefined): Readiness {
+  if (takenOut === undefined) return readiness;
+  const reason = `${takenOut}: an operator took it out; \`trunkline ready ${serverId}\` puts it back`;
+  return { ready: false, reasons: [...readiness.reasons, reason], takenOut };
 }
 
 /** How late the event loop runs its timers: the first sign of a blocked or overloaded server. */

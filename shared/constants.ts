@@ -42,6 +42,9 @@ export const LINK_GREETING_MAX = 256;
 export const REDIAL_MS_MIN = 50;
 export const REDIAL_MS_MAX = 500;
 
+/** A peer that has not answered for so long is stopped or gone: a server that drains waits no longer for it. */
+export const DRAIN_HEARD_MS_MAX = 500;
+
 /** A deadline that passes sooner says more about the client's patience than about the peer's health. */
 export const DEADLINE_BLAME_MS = 1_000;
 

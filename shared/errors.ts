@@ -77,6 +77,9 @@ export const ERROR_KINDS = {
   SERVICE_INVALID: { wire: 83, status: 500, retryable: false, title: 'Service invalid' },
   STORE_UNSAFE: { wire: 84, status: 500, retryable: false, title: 'Database settings unsafe' },
   USAGE: { wire: 85, status: 500, retryable: false, title: 'Command used wrongly' },
+  SERVER_UNKNOWN: { wire: 86, status: 404, retryable: false, title: 'No such server' },
+  LAST_SERVER: { wire: 87, status: 409, retryable: false, title: 'Last server of its kind' },
+  NO_COORDINATOR: { wire: 88, status: 503, retryable: true, title: 'No coordinator answers' },
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERROR_KINDS;

@@ -51,6 +51,7 @@ const publishedStateSchema = z
     config: clusterSchema,
     bucketMap: bucketMapSchema,
     routes: z.array(routeEntrySchema).max(100 * MANIFEST_ROUTES_MAX),
+    takenOut: z.record(serverIdSchema, z.enum(['drain', 'maint'])).default({}),
   })
   .refine(
     ({ config, bucketMap }) => bucketMap.owners.length === config.hash.buckets,

@@ -29,9 +29,20 @@ export interface BucketMap {
   readonly owners: readonly number[];
 }
 
+/**
+ * How an operator has taken a server out. `drain`: it gets nothing new and finishes what it has. `maint`: its peers
+ * drop it at once, and send what it had to others, as if it had died.
+ */
+export type TakenOut = 'drain' | 'maint';
+
+/** By server id; a server that is not in it is in service. */
+export type TakenOutServers = Readonly<Record<string, TakenOut>>;
+
 export interface PublishedState {
   readonly epoch: number;
   readonly config: ClusterConfig;
   readonly bucketMap: BucketMap;
   readonly routes: readonly RouteEntry[];
+  /** Stays until it is taken back: a restart of the server, or of all, changes nothing. */
+  readonly takenOut: TakenOutServers;
 }

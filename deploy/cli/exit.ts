@@ -13,6 +13,7 @@ export function exitCodeOf(error: unknown): number {
     case 'CONFIG_INVALID':
     case 'CONFIG_MOVES_DATA':
     case 'SERVICE_INVALID':
+    case 'SERVER_UNKNOWN':
       return EXIT_USAGE;
     case 'PORT_TAKEN':
       return EXIT_PORT_TAKEN;

@@ -6,6 +6,9 @@ import { splitAddress } from '../../shared/web-server.ts';
 /** A server that takes longer to say it is ready is not. */
 const ANSWER_MS_MAX = 500;
 const ASK_AGAIN_MS = 30;
+/** Its state comes first; what else it says does not matter. */
+const READY_CHARS_MAX = 1_000;
+const TAKEN_OUT = /^\{"status":"(drain|maint)"/;
 
 /** Where to reach, on this machine, a server that listens on `address`. */
 export function reachableAddress(address: string): string {
@@ -14,12 +17,16 @@ export function reachableAddress(address: string): string {
   return host === '::' ? `[::1]:${port}` : address;
 }
 
+/** Whether it says that it is ready, or that an operator has taken it out: then it is as it should be. */
 export function isReady(address: string): Promise<boolean> {
   return new Promise((resolve) => {
     const url = `http://${reachableAddress(address)}/-/ready`;
     const request = http.get(url, { agent: false, timeout: ANSWER_MS_MAX }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
+      let body = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        if (body.length < READY_CHARS_MAX) body += chunk;
+      });
+      response.on('end', () => resolve(response.statusCode === 200 || TAKEN_OUT.test(body)));
     });
     request.on('timeout', () => request.destroy());
     request.on('error', () => resolve(false));

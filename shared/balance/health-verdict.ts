@@ -6,6 +6,7 @@
  *     drain or an operator's word does.
  */
 import type { HealthConfig } from '../config/cluster-schema.ts';
+import type { TakenOut } from '../published-state.ts';
 import { EVIDENCE_REPLIES_MIN, type PeerEvidence } from './peer-evidence.ts';
 
 export type PeerState = 'ready' | 'suspect' | 'ejected' | 'drain' | 'maint' | 'down';
@@ -20,8 +21,8 @@ export interface PeerFacts {
   /** Why not, when it is not. */
   readonly linkReason: string;
   readonly draining: boolean;
-  /** Set by an operator. */
-  readonly maintenance: boolean;
+  /** By an operator. */
+  readonly takenOut: TakenOut | undefined;
   readonly silentMs: number;
   readonly evidence: PeerEvidence;
 }
@@ -34,10 +35,13 @@ export interface Surroundings {
   readonly last: boolean;
 }
 
+const BY_OPERATOR = 'an operator took it out; `trunkline ready` puts it back';
+
 export function healthVerdict(facts: PeerFacts, policy: HealthConfig, around: Surroundings): Verdict {
-  if (facts.maintenance) return { state: 'maint', reason: 'maintenance: an operator took it out' }; // H1
+  if (facts.takenOut === 'maint') return { state: 'maint', reason: `maint: ${BY_OPERATOR}` }; // H1
   if (!facts.linkOpen)
     return { state: 'down', reason: facts.linkReason === '' ? 'not connected yet' : facts.linkReason };
+  if (facts.takenOut === 'drain') return { state: 'drain', reason: `drain: ${BY_OPERATOR}` };
   if (facts.draining) return { state: 'drain', reason: 'draining: it finishes what it has and takes nothing new' };
   const doubt = doubtAbout(facts, policy, around);
   if (doubt === undefined) return { state: 'ready', reason: 'working' };

@@ -20,9 +20,10 @@ export class PeerEvidence {
 
   recordReply(failed: boolean, latencyMs: number): void {
     this.replies++;
-    this.errorRate += ((failed ? 1 : 0) - this.errorRate) * NEWEST_WEIGHT;
-    if (this.replies === 1) this.latencyMs = latencyMs;
-    else this.latencyMs += (latencyMs - this.latencyMs) * NEWEST_WEIGHT;
+    // The first ones count alike: one slow reply of a cold server must not speak for twenty.
+    const weight = this.replies * NEWEST_WEIGHT < 1 ? 1 / this.replies : NEWEST_WEIGHT;
+    this.errorRate += ((failed ? 1 : 0) - this.errorRate) * weight;
+    this.latencyMs += (latencyMs - this.latencyMs) * weight;
     if (failed) this.consecutiveFailures++;
     else this.consecutiveFailures = 0;
   }

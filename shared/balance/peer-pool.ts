@@ -3,15 +3,21 @@
  *
  * O1: verdicts are made on events and on a slow tick, never per request; `choose` walks a ready list.
  * O2: an ejected peer returns by itself after its rest, with a clean sheet.
+ * O3: a peer in maintenance has no link: what was out to it is lost to it at once.
+ * O4: a peer that falls silent while others work loses what was out to it: whoever sent it may ask another one. Its
+ *     link stays, and so does its good name: it is back with its first word.
+ * O5: when nobody else works, a peer that rests and answers is back before its time: slow is better than silent.
+ * O6: a process that was itself stopped does not take the silence of that time for its peers'.
  */
 import { type Clock, systemClock, type TimerHandle } from '../clock.ts';
 import type { ChoicePolicy, HealthConfig } from '../config/cluster-schema.ts';
-import type { PlatformError } from '../errors.ts';
+import { PlatformError } from '../errors.ts';
 import type { LinkIdentity, LinkRole } from '../link/greeting.ts';
 import type { Link } from '../link/link.ts';
 import { LinkDialer } from '../link/link-dialer.ts';
 import type { LinkSettings } from '../link/link-settings.ts';
 import type { Logger } from '../log.ts';
+import type { TakenOut } from '../published-state.ts';
 import type { Tick } from '../queue/tick.ts';
 import { type Random, systemRandom } from '../random.ts';
 import { ejectionReason, healthVerdict, type Verdict } from './health-verdict.ts';
@@ -22,6 +28,8 @@ export interface PeerAddress {
   readonly id: string;
   /** host:port */
   readonly address: string;
+  /** By an operator. */
+  readonly takenOut?: TakenOut | undefined;
 }
 
 export interface PeerPoolOptions {
@@ -57,8 +65,9 @@ export class Peer {
   readonly id: string;
   readonly address: string;
   readonly evidence = new PeerEvidence();
-  readonly dialers: LinkDialer[] = [];
-  maintenance = false;
+  /** Empty while it is in maintenance (O3). */
+  dialers: LinkDialer[] = [];
+  takenOut: TakenOut | undefined;
   verdict: Verdict = { state: 'down', reason: 'not connected yet' };
   #turn = 0;
 
@@ -100,6 +109,9 @@ export class Peer {
 /** How often verdicts are looked over when nothing happens: well under the shortest limit they watch. */
 const JUDGE_EVERY_MS = 100;
 
+/** A look that comes so long after the one before tells of this process, not of its peers. */
+const LOOK_LATE_MS = JUDGE_EVERY_MS * 3;
+
 export class PeerPool {
   #options: PeerPoolOptions;
   readonly #clock: Clock;
@@ -108,13 +120,16 @@ export class PeerPool {
   #peers: Peer[] = [];
   #working: Peer[] = [];
   readonly #timer: TimerHandle;
+  /** When the timer last came; O6. */
+  #lookedAtMs: number;
 
   constructor(options: PeerPoolOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     this.#choice = peerChoice(options.policy, this.#random, options.tick);
-    this.#timer = this.#clock.every(JUDGE_EVERY_MS, () => this.#judgeAll());
+    this.#timer = this.#clock.every(JUDGE_EVERY_MS, () => this.#look());
+    this.#lookedAtMs = this.#clock.nowMs();
   }
 
   /** The peers that get requests now (O1). */
@@ -142,11 +157,18 @@ export class PeerPool {
     const keeps = (peer: Peer): boolean =>
       addresses.some(({ id, address }) => id === peer.id && address === peer.address);
     for (const peer of this.#peers) {
-      if (!keeps(peer)) for (const dialer of peer.dialers) dialer.close();
+      if (!keeps(peer)) this.#disconnect(peer);
     }
-    this.#peers = addresses.map(({ id, address }) => {
-      return this.#peers.find((peer) => peer.id === id && peer.address === address) ?? this.#connect(id, address);
+    this.#peers = addresses.map(({ id, address, takenOut }) => {
+      const peer = this.#peers.find((known) => known.id === id && known.address === address) ?? new Peer(id, address);
+      peer.takenOut = takenOut;
+      return peer;
     });
+    for (const peer of this.#peers) {
+      if (peer.takenOut === 'maint')
+        this.#disconnect(peer); // O3
+      else if (peer.dialers.length === 0) this.#connect(peer);
+    }
     this.#judgeAll();
   }
 
@@ -172,14 +194,14 @@ export class PeerPool {
 
   close(): void {
     this.#timer.cancel();
-    for (const peer of this.#peers) for (const dialer of peer.dialers) dialer.close();
+    for (const peer of this.#peers) this.#disconnect(peer);
     this.#peers = [];
     this.#working = [];
   }
 
-  #connect(id: string, address: string): Peer {
+  #connect(peer: Peer): void {
     const { identity, role, settings, log, tick, linksPerPeer } = this.#options;
-    const peer = new Peer(id, address);
+    const { id, address } = peer;
     const handlers = {
       onOpen: () => {
         if (peer.openLinks.length === 1) peer.evidence.reset();
@@ -206,28 +228,47 @@ export class PeerPool {
       peer.dialers.push(dialer);
       dialer.start();
     }
-    return peer;
+  }
+
+  #disconnect(peer: Peer): void {
+    for (const dialer of peer.dialers) dialer.close();
+    peer.dialers = [];
+  }
+
+  #look(): void {
+    this.#judgeAll();
+    this.#lookedAtMs = this.#clock.nowMs();
   }
 
   #judgeAll(): void {
     const nowMs = this.#clock.nowMs();
     const policy = this.#options.health;
-    let able = this.#peers.filter((peer) => this.#couldWork(peer, nowMs));
+    const wasStopped = nowMs - this.#lookedAtMs > LOOK_LATE_MS;
+    const silentMsOf = (peer: Peer): number => {
+      if (wasStopped && peer.verdict.state !== 'suspect') return 0; // O6: what came meanwhile is heard first
+      return nowMs - Math.max(0, ...peer.openLinks.map((link) => link.lastHeardAtMs));
+    };
+    const couldWork = (peer: Peer): boolean => this.#couldWork(peer, nowMs, silentMsOf(peer));
+    let able = this.#peers.filter(couldWork);
+    if (able.length === 0) {
+      for (const peer of this.#peers) if (peer.verdict.state === 'ejected') peer.evidence.reset(); // O5
+      able = this.#peers.filter(couldWork);
+    }
     let changed = false;
+    const silent: Peer[] = [];
     for (const peer of this.#peers) {
       const others = able.filter((other) => other !== peer);
       const around = { nowMs, medianLatencyMs: medianLatency(others), last: others.length === 0 };
       this.#eject(peer, nowMs, around);
       // Else two peers that went bad since the last look would each count on the other (H2).
       if (peer.evidence.ejectedUntilMs > nowMs) able = others;
-      const silentMs = nowMs - Math.max(0, ...peer.openLinks.map((link) => link.lastHeardAtMs));
       const verdict = healthVerdict(
         {
           linkOpen: peer.openLinks.length > 0,
           linkReason: peer.dialers[0]?.lastRefusal ?? '',
           draining: peer.openLinks.every((link) => link.state.kind === 'draining'),
-          maintenance: peer.maintenance,
-          silentMs,
+          takenOut: peer.takenOut,
+          silentMs: silentMsOf(peer),
           evidence: peer.evidence,
         },
         policy,
@@ -235,6 +276,7 @@ export class PeerPool {
       );
       if (verdict.state !== peer.verdict.state) {
         changed = true;
+        if (verdict.state === 'suspect') silent.push(peer);
         this.#options.log.info(
           { peer: peer.id, was: peer.verdict.state, state: verdict.state, reason: verdict.reason },
           'peer verdict',
@@ -244,14 +286,19 @@ export class PeerPool {
     }
     this.#working = this.#peers.filter((peer) => peer.verdict.state === 'ready');
     if (changed) this.#options.onVerdict?.();
+    for (const peer of silent) this.#giveUp(peer);
     if (this.#working.length > 0) this.#options.onUsable();
   }
 
-  #couldWork(peer: Peer, nowMs: number): boolean {
-    if (peer.maintenance || peer.evidence.ejectedUntilMs > nowMs) return false;
-    return peer.openLinks.some(
-      (link) => link.state.kind === 'open' && nowMs - link.lastHeardAtMs <= this.#options.health.pongSuspectMs,
-    );
+  /** O4 */
+  #giveUp(peer: Peer): void {
+    const reason = new PlatformError('LINK_PEER_SILENT', peer.verdict.reason);
+    for (const link of peer.openLinks) link.giveUpStreams(reason);
+  }
+
+  #couldWork(peer: Peer, nowMs: number, silentMs: number): boolean {
+    if (peer.takenOut !== undefined || peer.evidence.ejectedUntilMs > nowMs) return false;
+    return silentMs <= this.#options.health.pongSuspectMs && peer.openLinks.some(({ state }) => state.kind === 'open');
   }
 
   #eject(peer: Peer, nowMs: number, around: { nowMs: number; medianLatencyMs: number; last: boolean }): void {

@@ -182,8 +182,10 @@ const health = z.strictObject({
     .int()
     .min(50)
     .max(60_000)
-    .default(900)
-    .describe('A peer silent for longer gets no new requests, unless it is the last'),
+    .default(700)
+    .describe(
+      'A peer silent for longer gets no new requests, and what was out to it goes elsewhere, unless it is the last',
+    ),
   pongDeadMs: z
     .int()
     .min(100)

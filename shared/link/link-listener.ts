@@ -1,6 +1,13 @@
 /** Accepts links: a WebSocket server of which each connection becomes a Link once its peer has greeted. */
 import { type Clock, systemClock } from '../clock.ts';
-import { LINK_GREETING_MAX, LINK_HELLO_TIMEOUT_MS, LINK_WINDOW_BYTES, REPLIES_HELD_BYTES_MAX } from '../constants.ts';
+import {
+  DRAIN_HEARD_MS_MAX,
+  LINK_GREETING_MAX,
+  LINK_HELLO_TIMEOUT_MS,
+  LINK_WINDOW_BYTES,
+  REPLIES_HELD_BYTES_MAX,
+} from '../constants.ts';
+import { drained } from '../drained.ts';
 import type { Logger } from '../log.ts';
 import { Tick } from '../queue/tick.ts';
 import { type Random, systemRandom } from '../random.ts';
@@ -59,10 +66,19 @@ export class LinkListener {
     return this.#socket.address;
   }
 
-  /** Tells every peer to send no new requests. */
-  announceDrain(): void {
+  /**
+   * Tells every peer to send no new requests.
+   * Resolves when all have heard it, so that nothing is on its way any more, or after DRAIN_HEARD_MS_MAX.
+   */
+  async announceDrain(): Promise<void> {
     this.#draining = true;
     for (const link of this.#links) link.announceDrain();
+    const unheard = (): number => this.links.filter((link) => !link.heartbeat.drainHeard).length;
+    await drained(this.#clock, unheard, DRAIN_HEARD_MS_MAX);
+  }
+
+  get draining(): boolean {
+    return this.#draining;
   }
 
   close(): void {

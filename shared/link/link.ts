@@ -25,6 +25,7 @@ import { FRAME_HEAD_BYTES, FRAME_TYPE, FrameWriter } from './frame.ts';
 import { readFrames } from './frame-reader.ts';
 import type { Greeter } from './greeter.ts';
 import type { LinkPeer } from './greeting.ts';
+import { Heartbeat } from './heartbeat.ts';
 import type { LinkSettings } from './link-settings.ts';
 import { handlesStreams, type LinkEvent, type LinkState, nextLinkState } from './link-state.ts';
 import { closeText, type LinkTransport } from './link-transport.ts';
@@ -80,10 +81,7 @@ export class Link {
   #flushAsked = false;
   #ticker: TimerHandle | undefined;
   #lastTickAtMs: number;
-  #pingSequence = 0;
-  #pingSentAtMs = 0;
-  /** Time from a PING to its PONG, the newest. */
-  pongMs = 0;
+  readonly heartbeat = new Heartbeat();
   peerLoad: LoadReport = NO_LOAD;
 
   readonly #flushNow = (): void => this.flush();
@@ -153,6 +151,14 @@ export class Link {
     this.#writeBare(FRAME_TYPE.CANCEL, streamId, 0);
   }
 
+  /** The peer is silent: what is out to it is lost to its owners, and should it wake it is told to drop that. */
+  giveUpStreams(reason: PlatformError): void {
+    for (const streamId of this.#streams.ids()) {
+      this.#writeBare(FRAME_TYPE.CANCEL, streamId, 0);
+      this.#streams.take(streamId)?.onLost(reason); // K2
+    }
+  }
+
   /** The receiver of a request has taken it out of its queue: the peer may send as many bytes more (K4). */
   releaseReceived(frameBytes: number): void {
     const grantedBytes = this.#receiveWindow.released(frameBytes);
@@ -161,7 +167,9 @@ export class Link {
 
   /** Tells the peer that this server takes no new requests; those in flight are answered. */
   announceDrain(): void {
-    if (this.open) this.#writeBare(FRAME_TYPE.DRAIN, 0, 0);
+    if (!this.open || !this.heartbeat.beginDrain()) return;
+    this.#writeBare(FRAME_TYPE.DRAIN, 0, 0);
+    this.#ping();
   }
 
   /**
@@ -325,10 +333,11 @@ export class Link {
     this.#lastTickAtMs = nowMs;
     if (stalled) this.#apply({ kind: 'heard', nowMs }); // K5
     this.#apply({ kind: 'tick', nowMs, pongDeadMs });
-    if (!this.open) return;
-    this.#pingSentAtMs = nowMs;
-    this.#pingSequence = (this.#pingSequence + 1) >>> 0;
-    this.#writeBare(FRAME_TYPE.PING, 0, this.#pingSequence);
+    if (this.open) this.#ping();
+  }
+
+  #ping(): void {
+    this.#writeBare(FRAME_TYPE.PING, 0, this.heartbeat.ping(this.#options.clock.nowMs()));
   }
 
   #writePong(sequence: number): void {
@@ -339,9 +348,7 @@ export class Link {
   #onPong(message: Buffer, start: number, end: number): void {
     const report = readPong(message, start, end);
     if (report === undefined) return this.close('LINK_FRAME_INVALID', 'expected a load report in PONG');
-    if (message.readUInt32LE(start + 12) === this.#pingSequence) {
-      this.pongMs = this.#options.clock.nowMs() - this.#pingSentAtMs;
-    }
+    this.heartbeat.pong(message.readUInt32LE(start + 12), this.#options.clock.nowMs());
     this.peerLoad = report;
     this.#handlers.onLoad?.(this, report);
   }

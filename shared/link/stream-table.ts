@@ -47,6 +47,13 @@ export class StreamTable<Owner> {
     return owner;
   }
 
+  /** Of the streams open now. */
+  ids(): number[] {
+    return this.#owners.flatMap((owner, slot) =>
+      owner === undefined ? [] : [(((this.#generations[slot] ?? 0) << 16) | slot) >>> 0],
+    );
+  }
+
   /** Ends every stream. @returns the owners they had */
   takeAll(): Owner[] {
     const owners = this.#owners.filter((owner) => owner !== undefined);

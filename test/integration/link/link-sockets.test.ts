@@ -76,7 +76,7 @@ test('both ends of a link that is closed learn the typed reason', async () => {
 test('a peer that greets while the server drains is told so too', async () => {
   const { listener, address } = await listen();
   closedLater(listener);
-  listener.announceDrain();
+  void listener.announceDrain();
   const link = await opened(dial(address));
   await eventually('it knows', () => link.state.kind === 'draining');
   assert.equal(link.writable, false);
@@ -90,11 +90,22 @@ test('a draining server is told to its peers, and answers what is in flight', as
   const owner = new RecordingOwner();
   sendText(link, owner, 'x');
   const { link: far, streamId } = await eventually('the request is there', () => waiting[0]);
-  server.listener.announceDrain();
+  void server.listener.announceDrain();
   await eventually('the dialer knows', () => !link.writable);
   writeText(far, FRAME_TYPE.REPLY, streamId, 'done');
   await eventually('an answer', () => owner.heard.length > 0);
   assert.deepEqual([owner.heard, link.open], [[{ kind: 'reply', text: 'done' }], true]);
+});
+
+test('a server that drains knows when all have heard, and that what crossed it has come by then', async () => {
+  let came = 0;
+  const server = await listen({ handlers: { onRequest: () => void came++ } });
+  closedLater(server.listener);
+  const links = [await opened(dial(server.address)), await opened(dial(server.address))];
+  const heard = server.listener.announceDrain();
+  for (const link of links) sendText(link, new RecordingOwner(), 'crosses it');
+  await heard;
+  assert.deepEqual([came, links.map((link) => link.state.kind)], [2, ['draining', 'draining']]);
 });
 
 test('two listeners on one port: the second one is told by the number', async () => {

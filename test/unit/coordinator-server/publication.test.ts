@@ -7,6 +7,7 @@ function draft(changes: Partial<Draft> = {}): Draft {
   return {
     accepted: { config: smallClusterConfig(), bucketMap: smallBucketMap(5) },
     manifests: [{ serverId: 'g1a', version: '1', order: 1, routes: [echoRoute()] }],
+    takenOut: {},
     epochFloor: 0,
     ...changes,
   };
@@ -58,4 +59,11 @@ test('a server with a newer state lifts the next epochs above its own, once', ()
 test('a newer state with the same bucket map is enough to lift the epoch', () => {
   const next = nextPublication(first, aboveEpochs(draft(), 5_000, 0), 0);
   assert.deepEqual([next.changed, next.publication.state.epoch], ['state', 5_001]);
+});
+
+test('a server taken out raises the epoch, and the bucket map keeps its own', () => {
+  const next = nextPublication(first, draft({ takenOut: { g1a: 'drain' } }), 0);
+  assert.deepEqual([next.changed, next.publication.state.epoch], ['state', 1_001]);
+  assert.deepEqual(next.publication.state.takenOut, { g1a: 'drain' });
+  assert.equal(next.publication.state.bucketMap.epoch, first.state.bucketMap.epoch);
 });

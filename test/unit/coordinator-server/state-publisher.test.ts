@@ -122,3 +122,39 @@ test('a server that knows a newer state lifts the epochs above its own', async (
   await publisher.settled();
   assert.deepEqual([published[1]?.epoch, published[1]?.bucketMap.epoch], [epoch + 101, 10]);
 });
+
+test('a server that is taken out stays out in the next life, and is put back by word only', async () => {
+  const before = born(makePublisher());
+  await before.settled();
+  const epoch = await before.takeOut('g1a', 'drain');
+  assert.deepEqual([published.at(-1)?.epoch, published.at(-1)?.takenOut], [epoch, { g1a: 'drain' }]);
+  assert.equal(await before.takeOut('g1a', 'drain'), epoch);
+  await before.close();
+  const next = makePublisher();
+  next.recover('small');
+  assert.deepEqual(next.takenOut, { g1a: 'drain' });
+  next.begin();
+  assert.equal(await next.takeOut('g1a', undefined), epoch + 1);
+  assert.deepEqual(published.at(-1)?.takenOut, {});
+});
+
+test('an order that cannot be written is refused now, and published when the disk works again', async () => {
+  const publisher = born(makePublisher());
+  await publisher.settled();
+  await mkdir(`${file}.tmp`);
+  await assert.rejects(publisher.takeOut('g1a', 'maint'), { code: 'STORE_UNAVAILABLE' });
+  await rm(`${file}.tmp`, { recursive: true });
+  clock.advance(WRITE_RETRY_MS);
+  await eventually('the state', () => published.at(-1)?.takenOut['g1a'] === 'maint');
+});
+
+test('a server that leaves the config is in service when it comes back', async () => {
+  const publisher = born(makePublisher());
+  await publisher.takeOut('g1b', 'drain');
+  const without = smallClusterConfig();
+  without.groups[0]?.appServers.pop();
+  publisher.accept({ config: without, bucketMap: smallBucketMap(1) });
+  publisher.accept({ config: smallClusterConfig(), bucketMap: smallBucketMap(1) });
+  await publisher.settled();
+  assert.deepEqual(published.at(-1)?.takenOut, {});
+});

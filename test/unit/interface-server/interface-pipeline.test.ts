@@ -343,3 +343,19 @@ test('a stopping server answers what it has and what comes, and closes each conn
   for (const response of [before, after, unknown]) assert.ok(response.closesConnection);
   bench.assertAtRest();
 });
+
+test('taken out gently, a server goes on serving and closes each connection; in maintenance it refuses; both end', () => {
+  const bench = new Bench().map();
+  bench.pipeline.takenOut = 'drain';
+  const drained = bench.ask();
+  bench.reply('one');
+  assert.deepEqual([drained.status, drained.closesConnection], [200, true]);
+  bench.pipeline.takenOut = 'maint';
+  const refused = bench.ask();
+  assert.deepEqual([refused.json['code'], refused.closesConnection], ['DRAINING', true]);
+  bench.pipeline.takenOut = undefined;
+  const served = bench.ask();
+  bench.reply('two');
+  assert.deepEqual([served.status, served.closesConnection], [200, false]);
+  bench.assertAtRest();
+});

@@ -22,8 +22,15 @@ test('a published state comes through JSON unchanged, and parsing it twice chang
   assert.deepEqual(parsePublishedState(once), once);
 });
 
+test('a state that was kept before there was such a thing has nobody taken out', () => {
+  const { takenOut, ...before } = smallState(3);
+  assert.deepEqual(parsePublishedState(before).takenOut, takenOut);
+  assert.deepEqual(parsePublishedState({ ...before, takenOut: { g1a: 'maint' } }).takenOut, { g1a: 'maint' });
+});
+
 const badStates: [name: string, state: unknown, says: RegExp][] = [
   ['nothing', null, /as a whole/],
+  ['a way to be out that there is not', { ...smallState(1), takenOut: { g1a: 'gone' } }, /at takenOut/],
   ['a negative epoch', { ...smallState(1), epoch: -1 }, /at epoch/],
   [
     'an owner that is no group',

@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { isReady, reachableAddress, untilReady } from '../../../../deploy/local-cluster/readiness.ts';
 
-async function serverAnswering(statusOf: () => number): Promise<{ server: Server; address: string }> {
+async function serverAnswering(statusOf: () => number, body = ''): Promise<{ server: Server; address: string }> {
   const server = createServer((request, response) => {
     response.statusCode = request.url === '/-/ready' ? statusOf() : 404;
-    response.end();
+    response.end(body);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return { server, address: `127.0.0.1:${(server.address() as AddressInfo).port}` };
@@ -28,6 +28,18 @@ test('ready means 200; 503 and nobody there mean not ready', async () => {
   assert.equal(await isReady(address), false);
   await new Promise((resolve) => server.close(resolve));
   assert.equal(await isReady(address), false);
+});
+
+test('a server that an operator has taken out is as it should be', async () => {
+  for (const [body, expected] of [
+    ['{"status":"drain","server":"i1"}', true],
+    ['{"status":"maint","server":"i1"}', true],
+    ['{"status":"not ready","reasons":["drain"]}', false],
+  ] as const) {
+    const { server, address } = await serverAnswering(() => 503, body);
+    assert.equal(await isReady(address), expected);
+    server.close();
+  }
 });
 
 test('waiting ends when all are ready, when time is up, and when it is no longer worth it', async () => {

@@ -28,7 +28,7 @@ function facts(fields: Partial<PeerFacts> = {}): PeerFacts {
     linkOpen: true,
     linkReason: '',
     draining: false,
-    maintenance: false,
+    takenOut: undefined,
     silentMs: 0,
     evidence: new PeerEvidence(),
     ...fields,
@@ -50,8 +50,15 @@ const TABLE: Record<string, readonly [fields: Partial<PeerFacts>, among: PeerSta
     'a lost link': [{ linkOpen: false, linkReason: 'LINK_LOST: x' }, 'down', 'down', /LINK_LOST: x/],
     'a lost link of an ejected one': [{ linkOpen: false, evidence: ejected() }, 'down', 'down', /not connected/],
     draining: [{ draining: true }, 'drain', 'drain', /finishes what it has/],
-    'taken out by an operator': [{ maintenance: true }, 'maint', 'maint', /operator/],
-    'taken out by an operator, and down': [{ maintenance: true, linkOpen: false }, 'maint', 'maint', /operator/],
+    'in maintenance': [{ takenOut: 'maint' }, 'maint', 'maint', /operator.*trunkline ready/],
+    'in maintenance, without a link as it should be': [
+      { takenOut: 'maint', linkOpen: false },
+      'maint',
+      'maint',
+      /operator/,
+    ],
+    'drained by an operator': [{ takenOut: 'drain' }, 'drain', 'drain', /operator.*trunkline ready/],
+    'drained by an operator, and stopped': [{ takenOut: 'drain', linkOpen: false }, 'down', 'down', /not connected/],
     'a late PONG': [{ silentMs: 901 }, 'suspect', 'ready', /silent for 901 ms \(limit 900 ms\)/],
     'a PONG just in time': [{ silentMs: 900 }, 'ready', 'ready', /^working$/],
     ejected: [{ evidence: ejected() }, 'ejected', 'ready', /5 consecutive failures; retry in 3 s/],
@@ -103,6 +110,15 @@ test('a peer much slower than the others is ejected, but never for being faster 
   assert.equal(ejectionReason(slow, POLICY, NOW), '');
   assert.equal(ejectionReason(evidenceOf(100, 1_000, 99), POLICY, { ...NOW, medianLatencyMs: 1 }), '');
   assert.equal(ejectionReason(evidenceOf(10, 1_000, 400), POLICY, { ...NOW, medianLatencyMs: 10 }), '');
+});
+
+test('one slow reply of a cold peer does not eject it, and a first failure is no share of failures', () => {
+  const evidence = new PeerEvidence();
+  evidence.recordReply(true, 1_000);
+  for (let count = 1; count < EVIDENCE_REPLIES_MIN; count++) evidence.recordReply(false, 2);
+  assert.ok(Math.abs(evidence.latencyMs - (1_000 + 19 * 2) / 20) < 0.001);
+  assert.ok(Math.abs(evidence.errorRate - 1 / 20) < 0.001);
+  assert.equal(ejectionReason(evidence, POLICY, { ...NOW, medianLatencyMs: 2 }), '');
 });
 
 test('a clean sheet is clean', () => {

@@ -4,11 +4,13 @@ import { after, test } from 'node:test';
 import { type Peer, PeerPool, type PeerPoolOptions } from '../../../../shared/balance/peer-pool.ts';
 import { systemClock } from '../../../../shared/clock.ts';
 import type { HealthConfig } from '../../../../shared/config/cluster-schema.ts';
+import type { Link } from '../../../../shared/link/link.ts';
 import { LinkListener } from '../../../../shared/link/link-listener.ts';
 import { silentLogger } from '../../../../shared/log.ts';
 import { Tick } from '../../../../shared/queue/tick.ts';
 import { eventually } from '../../../support/eventually.ts';
-import { identity, TEST_SETTINGS } from '../../../support/link-pair.ts';
+import { FreezingProxy } from '../../../support/freezing-proxy.ts';
+import { identity, RecordingOwner, sendText, TEST_SETTINGS } from '../../../support/link-pair.ts';
 
 const HEALTH: HealthConfig = {
   pingEveryMs: 250,
@@ -127,7 +129,7 @@ test('a lost link takes even the last peer out, with the reason, and its return 
 
 test('a draining peer gets nothing new, though its link is open', async () => {
   const { pool, first, second, servers } = await poolOfTwo();
-  servers[0]?.listener.announceDrain();
+  void servers[0]?.listener.announceDrain();
   await eventually('it drains', () => stateOf(pool, first) === 'drain');
   await eventually('only the other one works', () => pool.working.length === 1 && pool.working[0] === second);
 });
@@ -161,4 +163,93 @@ test('several links to one peer are used in turn, and the peer lives while one o
   assert.notEqual(peer.link, peer.link);
   peer.openLinks[0]?.close('LINK_CLOSED', 'a test');
   assert.deepEqual([pool.working.length, peer.openLinks.length], [1, 1]);
+});
+
+test('a peer that an operator drains gets nothing new and keeps its link; put back, it works again', async () => {
+  const { pool, first, second, servers } = await poolOfTwo();
+  const addresses = pool.status();
+  const link = first.link;
+  pool.configure(addresses.map((address) => ({ ...address, takenOut: address.id === first.id ? 'drain' : undefined })));
+  assert.deepEqual([pool.working, stateOf(pool, first), first.link], [[second], 'drain', link]);
+  pool.configure(addresses);
+  assert.deepEqual([pool.working, first.link], [[first, second], link]);
+  assert.equal(servers.length, 2);
+});
+
+test('a peer in maintenance loses its link, and what was out to it, at once; put back, it is dialed again', async () => {
+  const { pool, first, second } = await poolOfTwo();
+  const addresses = pool.status();
+  const owner = new RecordingOwner();
+  sendText(first.link as Link, owner, 'a request');
+  pool.configure(addresses.map((address) => ({ ...address, takenOut: address.id === first.id ? 'maint' : undefined })));
+  assert.deepEqual([pool.working, stateOf(pool, first), first.openLinks], [[second], 'maint', []]);
+  assert.deepEqual(owner.heard, [{ kind: 'lost', text: 'LINK_CLOSED' }]);
+  pool.configure(addresses);
+  await eventually('it is back', () => pool.working.length === 2);
+});
+
+test('both may be taken out: an operator’s word counts, also for the last one', async () => {
+  const { pool } = await poolOfTwo();
+  pool.configure(pool.status().map((address) => ({ ...address, takenOut: 'drain' as const })));
+  assert.deepEqual(pool.working, []);
+});
+
+test('a peer that falls silent loses what was out to it, and keeps its link and its good name', async () => {
+  const [silent, other] = [await listen('a1'), await listen('a2')];
+  const proxy = await FreezingProxy.listen(silent.address);
+  try {
+    const pool = poolOf({
+      settings: { ...TEST_SETTINGS, pingEveryMs: 20 },
+      health: { ...HEALTH, pongSuspectMs: 200 },
+    });
+    pool.configure([{ id: 'a1', address: proxy.address }, other]);
+    await eventually('both work', () => pool.working.length === 2);
+    const peer = pool.working.find(({ id }) => id === 'a1') as Peer;
+    const owner = new RecordingOwner();
+    proxy.freeze();
+    sendText(peer.link as Link, owner, 'a request');
+    await eventually('it is suspect', () => stateOf(pool, peer) === 'suspect');
+    assert.deepEqual(owner.heard, [{ kind: 'lost', text: 'LINK_PEER_SILENT' }]);
+    assert.deepEqual([peer.openLinks.length, peer.inFlight, peer.evidence.replies], [1, 0, 0]);
+    assert.match(peer.verdict.reason, /^silent for \d+ ms \(limit 200 ms\)$/);
+  } finally {
+    proxy.close();
+  }
+});
+
+test('the last peer is left alone when it falls silent, and what was out to it too', async () => {
+  const silent = await listen('a1');
+  const proxy = await FreezingProxy.listen(silent.address);
+  try {
+    const pool = poolOf({ settings: { ...TEST_SETTINGS, pingEveryMs: 20 }, health: { ...HEALTH, pongSuspectMs: 100 } });
+    pool.configure([{ id: 'a1', address: proxy.address }]);
+    await eventually('it works', () => pool.working.length === 1);
+    const peer = pool.working[0] as Peer;
+    const owner = new RecordingOwner();
+    proxy.freeze();
+    sendText(peer.link as Link, owner, 'a request');
+    await eventually('its silence is seen', () => /silent.*the last one/.test(peer.verdict.reason));
+    assert.deepEqual([pool.working, owner.heard], [[peer], []]);
+  } finally {
+    proxy.close();
+  }
+});
+
+test('when the only other peer falls silent, one that rests is back before its time', async () => {
+  const [silent, other] = [await listen('a1'), await listen('a2')];
+  const proxy = await FreezingProxy.listen(silent.address);
+  try {
+    const health = { ...HEALTH, pongSuspectMs: 200, ejectMs: 60_000 };
+    const pool = poolOf({ settings: { ...TEST_SETTINGS, pingEveryMs: 20 }, health });
+    pool.configure([{ id: 'a1', address: proxy.address }, other]);
+    await eventually('both work', () => pool.working.length === 2);
+    const [first, second] = pool.working as [Peer, Peer];
+    fail(pool, second, 5);
+    assert.equal(stateOf(pool, second), 'ejected');
+    proxy.freeze();
+    await eventually('they have changed places', () => pool.working.length === 1 && pool.working[0] === second);
+    assert.equal(stateOf(pool, first), 'suspect');
+  } finally {
+    proxy.close();
+  }
 });

@@ -111,12 +111,12 @@ describe('rules between fields', () => {
     [
       'a suspect has missed two pings',
       top('health: { pingEveryMs: 500 }'),
-      /health\.pongSuspectMs: expected at least two pings of health\.pingEveryMs, which is 1000, came 900$/,
+      /health\.pongSuspectMs: expected at least two pings of health\.pingEveryMs, which is 1000, came 700$/,
     ],
     [
       'a peer is suspect before it is dead',
-      top('health: { pongDeadMs: 900 }'),
-      /^2:23: health\.pongDeadMs: expected more than health\.pongSuspectMs, which is 900, came 900$/,
+      top('health: { pongDeadMs: 700 }'),
+      /^2:23: health\.pongDeadMs: expected more than health\.pongSuspectMs, which is 700, came 700$/,
     ],
     [
       'key sources are distinct',

@@ -251,7 +251,7 @@ test('the time from PING to PONG is measured', () => {
   clock.settle();
   clock.stall(40);
   settle();
-  assert.equal(dialer.pongMs, 40);
+  assert.equal(dialer.heartbeat.pongMs, 40);
 });
 
 test('K5: a process that was itself stopped does not take that for its peer’s silence', () => {

@@ -59,3 +59,12 @@ test('a slot’s generations go round without ever meeting the id before', () =>
     before = id;
   }
 });
+
+test('the ids of all that is open are those that were given', () => {
+  const table = new StreamTable<string>();
+  const [first, second, third] = [table.open('a'), table.open('b'), table.open('c')];
+  table.take(second);
+  assert.deepEqual(table.ids(), [first, third]);
+  const again = table.open('d');
+  assert.deepEqual(table.ids(), [first, again, third]);
+});

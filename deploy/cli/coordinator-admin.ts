@@ -1,0 +1,75 @@
+/** The coordinator as commands talk to it: its admin listener, with the cluster token. */
+import http from 'node:http';
+import type { ClusterConfig } from '../../shared/config/cluster-schema.ts';
+import { readSecret } from '../../shared/config/secret.ts';
+import { ERROR_KINDS, type ErrorCode, PlatformError } from '../../shared/errors.ts';
+import { reachableAddress } from '../local-cluster/readiness.ts';
+import { CHECKOUT_FOLDER } from './checkout.ts';
+
+/** A coordinator that takes longer, its disk included, is taken for down. */
+const ANSWER_MS_MAX = 5_000;
+
+export class CoordinatorAdmin {
+  readonly #addresses: readonly string[];
+  readonly #token: string;
+
+  /** @throws PlatformError CONFIG_INVALID when there is no token: then no cluster was ever started either */
+  constructor(config: ClusterConfig, rootFolder: string = CHECKOUT_FOLDER) {
+    this.#addresses = config.coordinator.servers.map(({ admin }) => admin);
+    this.#token = readSecret(config.token, rootFolder);
+  }
+
+  /**
+   * @param action as in shared/admin-server.ts
+   * @throws PlatformError NO_COORDINATOR; TOKEN_REFUSED; whatever the action was refused with
+   */
+  async act(action: string, body: unknown): Promise<unknown> {
+    let reason = '';
+    for (const address of this.#addresses) {
+      let answer: { status: number; text: string };
+      try {
+        answer = await this.#post(address, action, JSON.stringify(body));
+      } catch (thrown) {
+        const { code, message } = thrown as NodeJS.ErrnoException;
+        reason = `${address}: ${code ?? message}`;
+        continue;
+      }
+      return answerOf(address, answer);
+    }
+    const detail = `no coordinator answers (${reason}). Does the cluster run, on this machine, with this config? Requests flow without a coordinator; this order needs it. SIGTERM drains a server without one.`;
+    throw new PlatformError('NO_COORDINATOR', detail);
+  }
+
+  #post(address: string, action: string, body: string): Promise<{ status: number; text: string }> {
+    const headers = { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' };
+    return new Promise((resolve, reject) => {
+      const url = `http://${reachableAddress(address)}/-/actions/${action}`;
+      const request = http.request(url, { method: 'POST', agent: false, timeout: ANSWER_MS_MAX, headers });
+      request.on('timeout', () => request.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1000} s`)));
+      request.on('error', reject);
+      request.on('response', (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+        response.on('error', reject);
+      });
+      request.end(body);
+    });
+  }
+}
+
+function answerOf(address: string, { status, text }: { status: number; text: string }): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new PlatformError(
+      'NO_COORDINATOR',
+      `expected a coordinator at ${address}, got HTTP ${status} of something else`,
+    );
+  }
+  if (status === 200) return value;
+  const { code, detail } = value as { code?: string; detail?: string };
+  const known = code !== undefined && code in ERROR_KINDS ? (code as ErrorCode) : 'INTERNAL';
+  throw new PlatformError(known, detail ?? `HTTP ${status}`);
+}
