@@ -21,7 +21,7 @@ export interface Memory {
   collect(): void;
 }
 
-const LOOK_EVERY_MS = 2_000;
+const LOOK_EVERY_MS = 1_000;
 
 /** Pings, leases and scrapes of a server without requests take less than half of it. */
 const BUSY_SHARE_MAX = 0.05;
