@@ -5,11 +5,14 @@
  * Y2: integers are sent as integers (mysql2 would send every number as a float), and come back as numbers when safe,
  *     else as bigints. A DECIMAL without a fraction, which is what SUM makes of BIGINT, is an integer too.
  */
-import mysql2, { type Connection, type FieldPacket } from 'mysql2';
+import type { Connection, FieldPacket } from 'mysql2';
 import type { Clock } from '../shared/clock.ts';
 import { PlatformError } from '../shared/errors.ts';
+import { requirePackage } from '../shared/require-package.ts';
 import { STATEMENT_CACHE_MAX } from './limits.ts';
 import type { Row, SqlValue } from './replica.ts';
+
+const mysql2 = requirePackage('mysql2') as typeof import('mysql2');
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const CONTROL_TIMEOUT_MS = 4_000;

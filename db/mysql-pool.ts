@@ -4,10 +4,13 @@
  * What the pool hands out is a seat; the connection in it is made when somebody sits down. So a server that does not
  * answer costs each caller one failed dial, not a pool that dials in a loop while everybody waits.
  */
-import { createPool, type Pool } from 'generic-pool';
+import type { Pool } from 'generic-pool';
 import type { Clock } from '../shared/clock.ts';
 import { PlatformError, toPlatformError } from '../shared/errors.ts';
+import { requirePackage } from '../shared/require-package.ts';
 import type { MysqlConnection } from './mysql-connection.ts';
+
+const { createPool } = requirePackage('generic-pool') as typeof import('generic-pool');
 
 /** Callers waiting for a seat; the lanes and the reads in flight bound it further. */
 const WAITING_MAX = 16_384;

@@ -9,6 +9,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock, type TimerHandle } from '../shared/clock.ts';
 import { PlatformError, toPlatformError } from '../shared/errors.ts';
+import { collectWhenIdle } from '../shared/idle-memory.ts';
 import { systemRandom } from '../shared/random.ts';
 import { WriteAll } from './commit/write-all.ts';
 import type { WriteBatch } from './commit/write-batch.ts';
@@ -163,6 +164,7 @@ class ReaderSide implements Side {
 
 const side: Side = data.role === 'writer' ? new WriterSide() : new ReaderSide();
 let tail: Promise<void> = Promise.resolve();
+collectWhenIdle();
 
 port.on('message', (calls: readonly WorkerCall[]) => {
   tail = tail.then(() => answer(calls)); // T1

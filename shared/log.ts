@@ -1,12 +1,9 @@
 /** Door to pino: JSON lines on standard output, one object a line, never a secret in it. */
-import {
-  destination,
-  type LoggerOptions as LoggerSettings,
-  type Logger as PinoLogger,
-  pino,
-  stdSerializers,
-} from 'pino';
+import type { LoggerOptions as LoggerSettings, Logger as PinoLogger } from 'pino';
 import { systemClock } from './clock.ts';
+import { requirePackage } from './require-package.ts';
+
+const { destination, pino, stdSerializers } = requirePackage('pino') as typeof import('pino');
 
 export type Logger = PinoLogger;
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';

@@ -4,8 +4,11 @@
  * M1: counting is one addition on an object kept by the caller: no map look-up, no label object per request.
  * M2: the number of series of one name is bounded by SERIES_MAX; what is past it is counted under `other`.
  */
-import { collectDefaultMetrics, Registry } from 'prom-client';
+import type { Registry as PromRegistry } from 'prom-client';
+import { requirePackage } from './require-package.ts';
 import type { Tier } from './server-process.ts';
+
+const { collectDefaultMetrics, Registry } = requirePackage('prom-client') as typeof import('prom-client');
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -136,7 +139,7 @@ export class Metrics {
       get: async () => ({ name, help, type, aggregator: 'sum', values: samples() }),
       reset: () => {},
     };
-    this.#registry.registerMetric(metric as unknown as Parameters<Registry['registerMetric']>[0]);
+    this.#registry.registerMetric(metric as unknown as Parameters<PromRegistry['registerMetric']>[0]);
   }
 }
 

@@ -17,6 +17,7 @@ import { formatConfigProblems, readClusterConfigFile } from './config/load-clust
 import { readSecret } from './config/secret.ts';
 import { chooseStartConfig, stateAsFound } from './config/start-config.ts';
 import { type ErrorCode, PlatformError, toPlatformError } from './errors.ts';
+import { collectWhenIdle } from './idle-memory.ts';
 import { createLogger, type Logger, type LogLevel } from './log.ts';
 import type { PublishedState } from './published-state.ts';
 import { PublishedStateFile, publishedStatePath } from './published-state-file.ts';
@@ -87,6 +88,7 @@ export async function runServerProcess(
     const token = readSecret(config.token, rootFolder);
     const server = await start({ config, serverId, token, rootFolder, configFile, log });
     life.server = server;
+    collectWhenIdle();
     log.info({ listen: server.listen, admin: server.admin, pid: process.pid }, 'listening');
     tellParent({ type: 'listening', listen: server.listen, admin: server.admin });
   } catch (thrown) {

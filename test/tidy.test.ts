@@ -96,6 +96,7 @@ describe('each house rule can fail', () => {
     assert.equal(doorComplaints(one('db/x.ts', "import { pino } from 'pino';"), DOORS).length, 1);
     assert.equal(doorComplaints(one('db/x.ts', "const x = await import('left-pad');"), DOORS).length, 1);
     assert.equal(doorComplaints(one('db/x.ts', "export { a } from 'mysql2/promise';"), DOORS).length, 1);
+    assert.equal(doorComplaints(one('db/x.ts', "const x = requirePackage('undici/lib/a.js');"), DOORS).length, 1);
     assert.deepEqual(
       doorComplaints(one('db/x.ts', "import type { Logger } from 'pino';\nimport 'node:fs';"), DOORS),
       [],

@@ -6,20 +6,11 @@
  * Y2: nothing is guessed: an unknown tag, a key that stands twice, a second document are problems, never ignored.
  * Y3: no message quotes the text around a mistake, for there may be a secret in it.
  */
-import {
-  type Alias,
-  type Document,
-  isAlias,
-  isMap,
-  isNode,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  type Pair,
-  parseDocument,
-  type YAMLMap,
-} from 'yaml';
+import type { Alias, Document, Node, Pair, YAMLMap, LineCounter as YamlLineCounter } from 'yaml';
+import { requirePackage } from '../require-package.ts';
+
+const yaml = requirePackage('yaml') as typeof import('yaml');
+const { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument } = yaml;
 
 /** A cluster of 100 groups × 64 app servers has some 60,000 values. */
 const VALUES_MAX = 200_000;
@@ -87,11 +78,11 @@ function syntaxMessage(code: string, message: string): string {
 
 export class YamlSource {
   readonly #document: Document.Parsed;
-  readonly #lines: LineCounter;
+  readonly #lines: YamlLineCounter;
   readonly #targets = new Map<Alias, Node>();
   readonly #pairs = new Map<YAMLMap, Pairs>();
 
-  constructor(document: Document.Parsed, lines: LineCounter) {
+  constructor(document: Document.Parsed, lines: YamlLineCounter) {
     this.#document = document;
     this.#lines = lines;
   }

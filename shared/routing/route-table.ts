@@ -12,8 +12,10 @@
  * R4: the more specific pattern wins; among equal patterns a named method wins over `*`. HEAD takes a GET route where
  *     no HEAD route stands at the same pattern.
  */
-import createRouter from 'find-my-way';
 import { PlatformError } from '../errors.ts';
+import { requirePackage } from '../require-package.ts';
+
+const createRouter = requirePackage('find-my-way') as typeof import('find-my-way');
 
 export interface RouteTableEntry<T> {
   /** Upper-case method, or `*` for every method there is. */

@@ -52,7 +52,7 @@ function importsOf(code: string): ImportedModule[] {
   const statements = code.matchAll(
     /^\s*(?:import|export)\s+((?:type\s+)?(?:[\w*{][^;'"]*?\sfrom\s+)?)['"]([^'"]+)['"]/gm,
   );
-  const calls = code.matchAll(/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g);
+  const calls = code.matchAll(/\b(?:import|requirePackage)\(\s*['"]([^'"]+)['"]\s*\)/g);
   return [
     ...[...statements].map(([, clause = '', specifier = '']) => ({ specifier, typeOnly: isTypeOnly(clause) })),
     ...[...calls].map(([, specifier = '']) => ({ specifier, typeOnly: false })),
