@@ -193,7 +193,7 @@ export class InterfacePipeline implements ExchangeListener {
     const peer = this.#pool.choose(exchange.peer);
     const link = peer?.link;
     if (peer === undefined || link === undefined) {
-      if (this.#pool.working.length > 0) return 'blocked';
+      if (this.#pool.working.length > 0 || this.#pool.awaitsPeer) return 'blocked';
       this.queue.release(exchange);
       this.#fail(exchange, NO_DISPATCHER, { outcomeUnknown: exchange.wasLost });
       return 'done';

@@ -14,6 +14,8 @@ export class FakePool {
   readonly peers: FakePeer[] = [];
   /** `id ok` or `id failed` for every reply that counted as evidence. */
   readonly evidence: string[] = [];
+  /** Whether a request waits when no peer works. */
+  awaitsPeer = false;
   #turn = -1;
 
   add(id: string, link: Link): FakePeer {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HOLD_BYTES_MAX } from '../../../shared/constants.ts';
+import { HOLD_BYTES_MAX, OUTAGE_HELD_MAX } from '../../../shared/constants.ts';
 import { accountKeyOf, bucketMapEpochOf, bucketOf, remainingMsOf, targetOf } from '../../../shared/envelope.ts';
 import { FRAME_TYPE } from '../../../shared/link/frame.ts';
 import { bucketOfKey } from '../../../shared/routing/jdk-hash.ts';
@@ -86,7 +86,7 @@ test('C2: without a budget nothing is sent again', () => {
   );
 });
 
-test('a group without a working app server is said at once, also to what is sent again', () => {
+test('a group that has been without app servers for long is said at once, also to what is sent again', () => {
   const bench = new Bench().map();
   const owner = bench.ask();
   bench.a.peer.working = bench.b.peer.working = false;
@@ -94,6 +94,48 @@ test('a group without a working app server is said at once, also to what is sent
   bench.settle();
   assert.deepEqual(owner.heard, ['NO_APP_SERVER']);
   assert.deepEqual(bench.ask().heard, ['NO_APP_SERVER']);
+  bench.assertAtRest();
+});
+
+test('while the outage of a group is young its requests wait, some hundreds of them; with an app server back they go on', () => {
+  const bench = new Bench().map();
+  const lost = bench.ask();
+  const { has } = bench.holder;
+  bench.pools[0].awaitsPeer = true;
+  bench.a.peer.working = bench.b.peer.working = false;
+  has.lose();
+  bench.settle();
+  const waiting = Array.from({ length: OUTAGE_HELD_MAX }, () => bench.ask());
+  assert.deepEqual(
+    [lost, ...waiting].map(({ heard }) => heard.length),
+    Array(OUTAGE_HELD_MAX + 1).fill(0),
+  );
+  assert.deepEqual(bench.ask().heard, ['NO_APP_SERVER'], 'one too many');
+  bench.ask({ pathAccountKey: KEY_G2 });
+  assert.equal(bench.c.server.taken.length, 1, 'another group is not concerned');
+  const other = has === bench.a ? bench.b : bench.a;
+  other.peer.working = true;
+  bench.lanes[0]?.scanner.wake();
+  bench.settle();
+  assert.equal(other.server.taken.length, OUTAGE_HELD_MAX + 1);
+});
+
+test('when the outage of a group goes on, what waits is told so', () => {
+  const bench = new Bench().map();
+  bench.pools[0].awaitsPeer = true;
+  bench.a.peer.working = bench.b.peer.working = false;
+  const owners = [bench.ask(), bench.ask()];
+  assert.deepEqual(
+    owners.map(({ heard }) => heard),
+    [[], []],
+  );
+  bench.pools[0].awaitsPeer = false;
+  bench.lanes[0]?.scanner.wake();
+  bench.settle();
+  assert.deepEqual(
+    owners.map(({ heard }) => heard),
+    [['NO_APP_SERVER'], ['NO_APP_SERVER']],
+  );
   bench.assertAtRest();
 });
 

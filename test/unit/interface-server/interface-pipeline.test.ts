@@ -206,6 +206,27 @@ test('a request that was lost once and then finds no dispatcher may have had its
   bench.assertAtRest();
 });
 
+test('while the outage of all dispatchers is young requests wait, and go on with the first that is back', () => {
+  const bench = new Bench().map();
+  bench.pool.awaitsPeer = true;
+  const lost = bench.ask();
+  const { has, other } = bench.holder;
+  other.peer.working = false;
+  has.lose();
+  bench.settle();
+  const response = bench.ask();
+  assert.deepEqual([lost.ends, response.ends], [0, 0]);
+  other.peer.working = true;
+  bench.pipeline.scanner.wake();
+  bench.settle();
+  assert.equal(other.server.taken.length, 2);
+  other.server.reply(0, 'one');
+  other.server.reply(1, 'two');
+  bench.settle();
+  assert.deepEqual([lost.status, response.status], [200, 200]);
+  bench.assertAtRest();
+});
+
 test('a request that was lost once and is then refused elsewhere may have had its effect', () => {
   const bench = new Bench(({ config }) => Object.assign(config.retries, { attemptsMax: 2 })).map();
   const response = bench.ask();
