@@ -146,7 +146,7 @@ class Bench {
 }
 
 const queueOf = (capacity: number, concurrency: number): ClusterConfig['queues'] => ({
-  interactive: { weight: 1, capacity, capacityBytes: 100_000, concurrency },
+  interactive: { weight: 1, capacity, capacityBytes: 100_000, waitMsMax: 1_000, concurrency },
 });
 
 test('a request is run with everything it came with, and its reply says who served it and for how long', () => {

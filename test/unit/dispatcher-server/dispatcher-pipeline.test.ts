@@ -216,6 +216,7 @@ test('a hold gate holds so many bytes and no more, and gives them free again', (
     weight: 1,
     capacity: 100,
     capacityBytes: 2 * HOLD_BYTES_MAX,
+    waitMsMax: 1_000,
     concurrency: 100,
   };
   const bench = new Bench((config) => Object.assign(config.queues, { interactive: queue })).map();
@@ -296,7 +297,7 @@ test('an interface server that is gone takes its requests with it', () => {
 });
 
 test('a full queue is said at once, and what waits in it is served when there is room again', () => {
-  const queue = { weight: 1, capacity: 1, capacityBytes: 100_000, concurrency: 1 };
+  const queue = { weight: 1, capacity: 1, capacityBytes: 100_000, waitMsMax: 1_000, concurrency: 1 };
   const bench = new Bench((config) => Object.assign(config, { queues: { interactive: queue } })).map();
   const [first, second, third] = [bench.ask(), bench.ask(), bench.ask()];
   assert.deepEqual([first.heard, second.heard, third.heard], [[], [], ['QUEUE_FULL']]);
@@ -312,7 +313,7 @@ test('a full queue is said at once, and what waits in it is served when there is
 });
 
 test('a group that is stuck does not hold up another', () => {
-  const queue = { weight: 1, capacity: 10, capacityBytes: 100_000, concurrency: 1 };
+  const queue = { weight: 1, capacity: 10, capacityBytes: 100_000, waitMsMax: 1_000, concurrency: 1 };
   const bench = new Bench((config) => Object.assign(config, { queues: { interactive: queue } })).map();
   for (let count = 0; count < 5; count++) bench.ask();
   bench.ask({ pathAccountKey: KEY_G2 });

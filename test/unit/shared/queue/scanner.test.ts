@@ -14,7 +14,7 @@ const done = (_count: number): HandedOn => 'done';
 
 function scanning(handOn: (item: Numbered) => HandedOn, concurrency = 10_000) {
   const clock = new FakeClock();
-  const limits = { weight: 1, capacity: 10_000, capacityBytes: 1_000_000, concurrency };
+  const limits = { weight: 1, capacity: 10_000, capacityBytes: 1_000_000, waitMsMax: 1_000, concurrency };
   const queue = new RequestQueue<Numbered>({ only: limits });
   const scanner = new Scanner(queue, new Tick(clock), handOn);
   const push = (count: number): void => {
