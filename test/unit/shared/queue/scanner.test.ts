@@ -46,6 +46,19 @@ test('a long queue is handed on in batches, with a turn of the event loop betwee
   assert.deepEqual(after, [256, 512, 600]);
 });
 
+test('S3: what takes long to hand on gets few in a turn', () => {
+  let handed = 0;
+  const { clock, push } = scanning(() => {
+    clock.stall(0.75); // a handler computes
+    return done(handed++);
+  });
+  push(10);
+  clock.endTick();
+  assert.equal(handed, 3);
+  clock.settle();
+  assert.equal(handed, 10);
+});
+
 test('S1: an empty queue asks for nothing, and waking twice scans once', () => {
   const { clock, scanner, push } = scanning(() => 'done');
   scanner.wake();
