@@ -25,8 +25,11 @@ export interface OpenLoopOptions {
 /** Requests leave in small bursts, as they come from many clients. */
 const BURST_EVERY_MS = 4;
 
-/** Connections of one load: past this the server neither answers nor refuses. */
-const CONNECTIONS_MAX = 8_000;
+/** Requests of one load that wait for their answer: past this the server neither answers nor refuses. */
+const WAITING_MAX = 8_000;
+
+/** A server closes a connection that is idle for 10 s: one that is used again long before cannot meet that. */
+const IDLE_MS_MAX = 4_000;
 
 /** Far above every deadline. */
 const ANSWER_MS_MAX = 20_000;
@@ -38,7 +41,7 @@ export class OpenLoop {
   sent = 0;
   readonly #options: OpenLoopOptions;
   readonly #idle: Connection[][];
-  #connections = 0;
+
   #startedAt = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -73,12 +76,18 @@ export class OpenLoop {
     const { urls, path } = this.#options;
     const turn = number % urls.length;
     const idle = this.#idle[turn] as Connection[];
-    const connection = idle.pop() ?? this.#connect(urls[turn] as string, idle);
+    let connection = idle.pop();
+    if (connection?.stale === true) {
+      for (const old of idle.splice(0)) old.close(); // they have been idle for longer still
+      connection.close();
+      connection = undefined;
+    }
+    connection ??= this.#connect(urls[turn] as string, idle);
     connection.ask(path(number));
   }
 
   #connect(url: string, idle: Connection[]): Connection {
-    assert.ok(++this.#connections <= CONNECTIONS_MAX, `at most ${CONNECTIONS_MAX} requests wait`);
+    assert.ok(this.sent - this.answers.length <= WAITING_MAX, `at most ${WAITING_MAX} requests wait`);
     const connection: Connection = new Connection(
       url,
       (answer) => {
@@ -96,6 +105,7 @@ class Connection {
   readonly #socket: net.Socket;
   readonly #host: string;
   #sentAt = 0;
+  #answeredAt = 0;
   #waiting = false;
   #text = '';
 
@@ -122,6 +132,11 @@ class Connection {
     this.#socket.write(`GET ${path} HTTP/1.1\r\nHost: ${this.#host}\r\n\r\n`);
   }
 
+  /** Idle for too long to be used again. */
+  get stale(): boolean {
+    return performance.now() - this.#answeredAt > IDLE_MS_MAX;
+  }
+
   close(): void {
     this.#socket.destroy();
   }
@@ -134,7 +149,8 @@ class Connection {
     if (this.#text.length < headEnd + 4 + length) return undefined;
     this.#text = '';
     this.#waiting = false;
-    return { status: Number(head.slice(9, 12)), tookMs: performance.now() - this.#sentAt, head };
+    this.#answeredAt = performance.now();
+    return { status: Number(head.slice(9, 12)), tookMs: this.#answeredAt - this.#sentAt, head };
   }
 }
 
