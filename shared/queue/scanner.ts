@@ -4,8 +4,8 @@
  *
  * S1: no timer and no polling: it sleeps until woken.
  * S2: `handOn` may refuse (nothing writable): the request is kept as the next one, and the scanner sleeps until woken.
- * S3: a batch also ends when it has taken TURN_MS_MAX: handing on may mean to run a handler, and what arrives meanwhile,
- *     perhaps of a class that goes first, must not wait for all that were there before.
+ * S3: `handOn` may end the batch, when handing on means work: what arrives meanwhile, perhaps of a class that goes first,
+ *     must not wait for all that were there before.
  */
 import type { Queueable, RequestQueue } from './request-queue.ts';
 import type { Tick } from './tick.ts';
@@ -13,10 +13,8 @@ import type { Tick } from './tick.ts';
 /** Past this a batch gains nothing more, and replies of the same tick would wait. */
 const BATCH_REQUESTS_MAX = 256;
 
-/** Far above what handing a batch on to a link takes. */
-const TURN_MS_MAX = 2;
-
-export type HandedOn = 'done' | 'blocked';
+/** `last`: done, and the rest comes after a turn of the event loop (S3). */
+export type HandedOn = 'done' | 'last' | 'blocked';
 
 export class Scanner<Item extends Queueable> {
   readonly #queue: RequestQueue<Item>;
@@ -42,16 +40,16 @@ export class Scanner<Item extends Queueable> {
 
   #scan(): void {
     this.#awake = false;
-    const untilMs = this.#tick.nowMs() + TURN_MS_MAX;
     for (let count = 0; count < BATCH_REQUESTS_MAX; count++) {
       const item = this.#stuck ?? this.#queue.take();
       if (item === undefined) return; // S1
       this.#stuck = undefined;
-      if (this.#handOn(item) === 'blocked') {
+      const handedOn = this.#handOn(item);
+      if (handedOn === 'blocked') {
         this.#stuck = item; // S2
         return;
       }
-      if (this.#tick.nowMs() >= untilMs) break; // S3
+      if (handedOn === 'last') break; // S3
     }
     this.wake();
   }

@@ -26,10 +26,6 @@ export class Tick {
     this.#clock = clock;
   }
 
-  nowMs(): number {
-    return this.#clock.nowMs();
-  }
-
   /** Calls back in the scan phase of this turn, or of the next when called from a scan (T2). */
   scan(callback: () => void): void {
     this.#scans.push(callback);
