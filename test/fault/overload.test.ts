@@ -11,7 +11,7 @@ import { lengthOf } from '../support/soak.ts';
 import { startTestCluster, type TestCluster } from '../support/test-cluster.ts';
 import { untilWhole } from '../support/whole-cluster.ts';
 
-/** Of an interface server, of each class. With handlers of 20 ms: about 350 requests/s each, on any machine. */
+/** Of an interface server, of each class. With handlers of 40 ms: about 190 requests/s each, on any machine. */
 const CONCURRENCY = 8;
 /** Soon reached, and soon over. */
 const WAIT_MS_MAX = 500;
@@ -19,10 +19,12 @@ const PEAK_MS = lengthOf(800, 5_000);
 const OVERLOAD_MS = lengthOf(2_400, 60_000);
 const CALM_MS = lengthOf(1_000, 10_000);
 /** Three times what is served of a class by both interface servers. */
-const FLOOD_PER_SECOND = 3 * 2 * CONCURRENCY * (1_000 / 20);
+const FLOOD_PER_SECOND = 3 * 2 * CONCURRENCY * (1_000 / 40);
 const NORMAL_WITHIN_MS = 2_000;
+/** Between the middle of the overload and its end: a heap breathes by some MiB, a leak of requests by hundreds. */
+const GROWN_MIB_MAX = 24;
 const CALM_PER_SECOND = 150;
-/** Another program on the machine can spoil one comparison of latencies, seldom several. */
+/** Another program on the machine can spoil one comparison, seldom several. */
 const TRIES_MAX = 3;
 const MIB = 1024 * 1024;
 
@@ -85,44 +87,51 @@ function residentMib(): Map<string, number> {
   return new Map(servers.map(({ serverId, pid }) => [serverId, (pages(pid ?? 0) * 4096) / MIB]));
 }
 
-test('3 × the peak: 80 % of it and more is served, the rest refused at the first tier, and memory stays', async (context) => {
+interface Overloaded {
+  /** Served of the peak, %. */
+  readonly share: number;
+  readonly normalAfterMs: number;
+}
+
+/** One overload; what must hold however busy the machine is, is asserted here. */
+async function overload(say: (line: string) => void): Promise<Overloaded> {
   const calm = await during(CALM_MS, CALM_PER_SECOND);
   assert.equal(served(calm).length, calm.sent, 'calm: everything is served');
   const peak = await peakPerSecond();
   const loop = load(3 * peak).start();
   await pause(OVERLOAD_MS / 2);
-  const before = { served: served(loop).length, mib: residentMib(), at: performance.now() };
+  const middle = { served: served(loop).length, mib: residentMib(), at: performance.now() };
   await pause(OVERLOAD_MS / 2);
-  const goodput = ((served(loop).length - before.served) * 1000) / (performance.now() - before.at);
-  const grownMib = [...residentMib()].map(([id, mib]) => [id, Math.round(mib - (before.mib.get(id) ?? 0))] as const);
-  const stoppedAt = performance.now();
+  const goodput = ((served(loop).length - middle.served) * 1000) / (performance.now() - middle.at);
+  const grownMib = [...residentMib()].map(([id, mib]) => [id, Math.round(mib - (middle.mib.get(id) ?? 0))] as const);
+  const endedAt = performance.now();
   const stopped = loop.stop();
-  const normalAfterMs = await untilNormal(quantileMs(calm.answers, 0.5), stoppedAt);
+  const normalAfterMs = await untilNormal(quantileMs(calm.answers, 0.5), endedAt);
   await stopped;
 
   const refused = loop.answers.filter((answer) => !isServed(answer));
   const share = Math.round((goodput * 100) / peak);
-  context.diagnostic(
-    `peak ${Math.round(peak)}/s, offered ${Math.round(3 * peak)}/s, served ${Math.round(goodput)}/s: ${share} %`,
-  );
-  context.diagnostic(
-    `served in ${timesOf(served(loop))}, refused in ${timesOf(refused)}, calm ${timesOf(calm.answers)}`,
-  );
-  context.diagnostic(`memory grew by MiB: ${JSON.stringify(Object.fromEntries(grownMib))}`);
-  context.diagnostic(`back to normal after ${Math.round(normalAfterMs)} ms`);
+  say(`peak ${Math.round(peak)}/s, offered ${Math.round(3 * peak)}/s, served ${Math.round(goodput)}/s: ${share} %`);
+  say(`served in ${timesOf(served(loop))}, refused in ${timesOf(refused)}, calm ${timesOf(calm.answers)}`);
+  say(`memory grew by MiB: ${JSON.stringify(Object.fromEntries(grownMib))}`);
+  say(`back to normal after ${Math.round(normalAfterMs)} ms`);
   assert.deepEqual(loop.broken, []);
-  assert.ok(share >= 80, `served ${share} % of the peak`);
   for (const { status, head } of refused) {
     assert.equal(status, 503);
     assert.match(head, /\r\nretry-after: [1-9]\d*(\r\n|$)/);
     assert.doesNotMatch(head, /\r\nx-group: /, 'refused by the interface server itself');
   }
   for (const [serverId, mib] of grownMib) assert.ok(mib <= GROWN_MIB_MAX, `${serverId} grew by ${mib} MiB`);
-  assert.ok(normalAfterMs <= NORMAL_WITHIN_MS, `back to normal after ${normalAfterMs} ms`);
-});
+  return { share, normalAfterMs };
+}
 
-/** Between the middle of the overload and its end: a heap breathes by some MiB, a leak of requests by hundreds. */
-const GROWN_MIB_MAX = 24;
+test('3 × the peak: 80 % of it and more is served, the rest refused at the first tier, and memory stays', async (context) => {
+  const tries: Overloaded[] = [];
+  const isGood = ({ share, normalAfterMs }: Overloaded): boolean => share >= 80 && normalAfterMs <= NORMAL_WITHIN_MS;
+  while (tries.length < TRIES_MAX && !tries.some(isGood))
+    tries.push(await overload((line) => context.diagnostic(line)));
+  assert.ok(tries.some(isGood), JSON.stringify(tries));
+});
 
 /** @returns ms from then until requests are served as fast as on a calm day, none refused */
 async function untilNormal(calmMs: number, sinceMs: number): Promise<number> {

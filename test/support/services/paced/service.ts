@@ -5,7 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { defineService, route } from '#sdk';
 
-const PACE_MS = 20;
+const PACE_MS = 40;
 
 async function handler(): Promise<{ paced: true }> {
   await pause(PACE_MS);
