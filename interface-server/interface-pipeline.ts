@@ -14,7 +14,16 @@ import { RetryBudget } from '../shared/balance/retry-budget.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { ClusterConfig } from '../shared/config/cluster-schema.ts';
 import { DEADLINE_BLAME_MS } from '../shared/constants.ts';
-import { errorWireOf, readError, replyIsWhole, statusOf, wasLostOf, writeRequest } from '../shared/envelope.ts';
+import {
+  dispatchMicrosOf,
+  errorWireOf,
+  handlerMicrosOf,
+  readError,
+  replyIsWhole,
+  statusOf,
+  wasLostOf,
+  writeRequest,
+} from '../shared/envelope.ts';
 import { ERROR_KINDS, PlatformError } from '../shared/errors.ts';
 import { requestIdText } from '../shared/ids.ts';
 import type { Logger } from '../shared/log.ts';
@@ -220,7 +229,9 @@ export class InterfacePipeline implements ExchangeListener {
     }
     const status = statusOf(message, start);
     const nowMs = this.#tick.nowMs;
-    this.#back(exchange, false, nowMs);
+    // Held requests, app servers and handlers are behind the dispatcher: their time says nothing about itself.
+    const behindMs = (dispatchMicrosOf(message, start) + handlerMicrosOf(message, start)) / 1000;
+    this.#back(exchange, false, Math.max(0, nowMs - exchange.sentAtMs - behindMs));
     this.#finish(exchange, status, nowMs);
     this.#replies.write(
       exchange.response,
@@ -250,10 +261,11 @@ export class InterfacePipeline implements ExchangeListener {
   /**
    * The exchange is back from its link: the queue may hand on another one.
    * @param failed whether its peer is to blame; undefined when its end says nothing about the peer
+   * @param latencyMs of the peer itself, where that is known
    */
-  #back(exchange: Exchange, failed: boolean | undefined, nowMs = this.#clock.nowMs()): void {
+  #back(exchange: Exchange, failed: boolean | undefined, latencyMs?: number): void {
     const { peer } = exchange;
-    if (peer !== undefined && failed !== undefined) this.#pool.recordReply(peer, failed, nowMs - exchange.sentAtMs);
+    if (peer !== undefined && failed !== undefined) this.#pool.recordReply(peer, failed, latencyMs);
     exchange.link = undefined;
     this.queue.release(exchange); // X2
     this.scanner.wake();

@@ -182,8 +182,12 @@ export class PeerPool {
     this.#judgeAll();
   }
 
-  /** Notes how a request to a peer ended. @param failed the peer's fault, not the client's */
-  recordReply(peer: Peer, failed: boolean, latencyMs: number): void {
+  /**
+   * Notes how a request to a peer ended.
+   * @param failed the peer's fault, not the client's
+   * @param latencyMs undefined when the end says nothing about how fast the peer is
+   */
+  recordReply(peer: Peer, failed: boolean, latencyMs = peer.evidence.latencyMs): void {
     peer.evidence.recordReply(failed, latencyMs);
     // Only as the limit is reached (O1): what comes after it is looked over with the slow tick.
     if (failed && peer.evidence.consecutiveFailures === this.#options.health.consecutiveFailuresMax) this.#judgeAll();
