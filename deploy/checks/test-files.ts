@@ -25,7 +25,7 @@ export function soakFiles(root: string, files: readonly string[]): string[] {
   return files.filter((file) => {
     if (file.startsWith('test/fault/')) return true;
     const text = fs.readFileSync(path.join(root, file), 'utf8');
-    return LENGTH_GIVERS.some((giver) => new RegExp(`from '[./]+${giver}'`).test(text));
+    return LENGTH_GIVERS.some((giver) => new RegExp(`(from|import) '[./]+${giver}'`).test(text));
   });
 }
 
