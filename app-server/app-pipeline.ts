@@ -7,6 +7,8 @@
  * S1: every request taken from a link gets one answer on it, unless the link is gone or it was cancelled.
  * S2: a request whose bucket another group owns is never run: the dispatcher is told to hold it until maps agree.
  * S3: a request whose time is up, or that nobody waits for, is dropped before any work is done for it.
+ * S4: handlers that compute get TURN_MS_MAX of a turn of the event loop, then what has arrived meanwhile is let in: a class
+ *     that goes first waits for one turn, not for all that were there before.
  */
 import type { Clock } from '../shared/clock.ts';
 import type { ClusterConfig } from '../shared/config/cluster-schema.ts';
@@ -21,6 +23,9 @@ import type { Tick } from '../shared/queue/tick.ts';
 import type { AppMetrics } from './app-metrics.ts';
 import { type AppAnswers, AppRequest } from './app-request.ts';
 import type { HandlerReply, HandlerRunner } from './handler-runner.ts';
+
+/** Longest run of handlers without a look at what has arrived; many times what handlers that only ask a database take. */
+const TURN_MS_MAX = 2;
 
 export interface AppPipelineOptions {
   readonly config: ClusterConfig;
@@ -46,6 +51,9 @@ export class AppPipeline implements AppAnswers {
   #bucketMap: BucketMap | undefined;
   #groupIndex = -1;
   #draining = false;
+  /** The turn of the event loop in which handlers were started last, and since when. */
+  #turn = -1;
+  #turnSinceMs = 0;
 
   constructor(options: AppPipelineOptions) {
     this.#options = options;
@@ -113,7 +121,17 @@ export class AppPipeline implements AppAnswers {
     request.startedAtMs = nowMs;
     request.phase = 'running';
     this.#runner.run(request, request, nowMs);
-    return 'done';
+    return this.#turnIsOver(nowMs) ? 'last' : 'done';
+  }
+
+  /** S4 @param nowMs as of the handler that has just been started: the clock is not asked once more for this */
+  #turnIsOver(nowMs: number): boolean {
+    const { turn } = this.#options.tick;
+    if (turn !== this.#turn) {
+      this.#turn = turn;
+      this.#turnSinceMs = nowMs;
+    }
+    return nowMs - this.#turnSinceMs >= TURN_MS_MAX;
   }
 
   sendReply(request: AppRequest, reply: HandlerReply, nowMs = this.#clock.nowMs()): void {

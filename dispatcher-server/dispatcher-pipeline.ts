@@ -122,7 +122,8 @@ export class DispatcherPipeline implements DispatchListener {
     request.phase = 'queued';
     request.queuedAtMs = nowMs;
     const lane = request.lane as GroupLane;
-    if (lane.queue.push(request)) lane.scanner.wake();
+    if (lane.crowded) this.#fail(request, noAppServer(lane));
+    else if (lane.queue.push(request)) lane.scanner.wake();
     else
       this.#fail(
         request,
@@ -142,15 +143,9 @@ export class DispatcherPipeline implements DispatchListener {
     const peer = lane.pool.choose(request.peer);
     const link = peer?.link;
     if (peer === undefined || link === undefined) {
-      if (lane.reachable) return 'blocked';
+      if (lane.reachable || lane.pool.awaitsPeer) return 'blocked';
       lane.queue.release(request);
-      this.#fail(
-        request,
-        new PlatformError(
-          'NO_APP_SERVER',
-          `no app server of group ${lane.groupId} works right now; try again after Retry-After`,
-        ),
-      );
+      this.#fail(request, noAppServer(lane));
       return 'done';
     }
     request.release(); // C3
@@ -346,6 +341,11 @@ const TIME_IS_UP = ERROR_KINDS.DEADLINE_EXCEEDED.wire;
 
 /** Errors that speak against the app server, not against the request. */
 const PEER_FAILED = wires('INTERNAL', 'HANDLER_FAILED', 'STORE_UNAVAILABLE', 'NOT_READY');
+
+function noAppServer({ groupId }: GroupLane): PlatformError {
+  const detail = `no app server of group ${groupId} works right now; try again after Retry-After`;
+  return new PlatformError('NO_APP_SERVER', detail);
+}
 
 const NOT_READY = new PlatformError('NOT_READY', 'this dispatcher has no bucket map yet; try again after Retry-After');
 const DRAINING = new PlatformError('DRAINING', 'this dispatcher is stopping');

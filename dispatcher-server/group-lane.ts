@@ -4,6 +4,7 @@
  */
 import type { PeerPool } from '../shared/balance/peer-pool.ts';
 import type { ClusterConfig } from '../shared/config/cluster-schema.ts';
+import { OUTAGE_HELD_MAX } from '../shared/constants.ts';
 import { RequestQueue } from '../shared/queue/request-queue.ts';
 import { type HandedOn, Scanner } from '../shared/queue/scanner.ts';
 import type { Tick } from '../shared/queue/tick.ts';
@@ -31,5 +32,10 @@ export class GroupLane {
   /** Whether a request for this group can be sent somewhere. */
   get reachable(): boolean {
     return this.pool.working.length > 0;
+  }
+
+  /** None can be sent anywhere, and as many as may wait for a young outage to end do (OUTAGE_HELD_MAX). */
+  get crowded(): boolean {
+    return this.queue.waiting >= OUTAGE_HELD_MAX && !this.reachable;
   }
 }

@@ -40,6 +40,10 @@ export class Exchange extends DeadlineMember implements StreamOwner, Queueable, 
   receivedAtMs = 0;
   queuedAtMs = 0;
   sentAtMs = 0;
+  /** When the client must have its answer. `deadlineAtMs` is when the present phase must be over, if that is sooner. */
+  answerByMs = 0;
+  /** Requests that were ahead of it in the queue. */
+  placesAhead = 0;
 
   remainingMs = 0;
   incarnationHigh = 0;

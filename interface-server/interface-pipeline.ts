@@ -14,7 +14,16 @@ import { RetryBudget } from '../shared/balance/retry-budget.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { ClusterConfig } from '../shared/config/cluster-schema.ts';
 import { DEADLINE_BLAME_MS } from '../shared/constants.ts';
-import { errorWireOf, readError, replyIsWhole, statusOf, wasLostOf, writeRequest } from '../shared/envelope.ts';
+import {
+  dispatchMicrosOf,
+  errorWireOf,
+  handlerMicrosOf,
+  readError,
+  replyIsWhole,
+  statusOf,
+  wasLostOf,
+  writeRequest,
+} from '../shared/envelope.ts';
 import { ERROR_KINDS, PlatformError } from '../shared/errors.ts';
 import { requestIdText } from '../shared/ids.ts';
 import type { Logger } from '../shared/log.ts';
@@ -30,6 +39,7 @@ import { readBody } from './body-reader.ts';
 import { Exchange, type ExchangeListener } from './exchange.ts';
 import type { InterfaceMetrics } from './interface-metrics.ts';
 import { contentTypeRefusal, PublishedRoutes } from './published-routes.ts';
+import { QueueDoor } from './queue-door.ts';
 import { type ProblemOptions, ReplyWriter, writeProblem } from './reply-writer.ts';
 
 export interface InterfacePipelineOptions {
@@ -54,6 +64,7 @@ export class InterfacePipeline implements ExchangeListener {
   readonly #deadlines: DeadlineList<Exchange>;
   readonly #budget: RetryBudget;
   readonly #replies: ReplyWriter;
+  readonly #door: QueueDoor;
   readonly #incarnationHigh: number;
   readonly #incarnationLow: number;
   #config: ClusterConfig;
@@ -74,6 +85,7 @@ export class InterfacePipeline implements ExchangeListener {
     this.#metrics = options.metrics;
     this.#admitter = new Admitter(options.config.limits);
     this.queue = new RequestQueue(options.config.queues);
+    this.#door = new QueueDoor(this.queue);
     this.scanner = new Scanner(this.queue, options.tick, (exchange) => this.#handOn(exchange));
     this.#deadlines = new DeadlineList(options.clock, (exchange) => this.#onDeadline(exchange));
     this.#budget = new RetryBudget(options.config.retries.budgetRatio);
@@ -116,7 +128,7 @@ export class InterfacePipeline implements ExchangeListener {
     const exchange = new Exchange(response, this);
     const nowMs = this.#tick.nowMs;
     exchange.receivedAtMs = nowMs;
-    exchange.deadlineAtMs =
+    exchange.answerByMs =
       nowMs + (admitter.timeoutMs === 0 ? this.#config.limits.requestTimeoutMs : admitter.timeoutMs);
     exchange.incarnationHigh = this.#incarnationHigh;
     exchange.incarnationLow = this.#incarnationLow;
@@ -149,7 +161,7 @@ export class InterfacePipeline implements ExchangeListener {
 
   #readBody(exchange: Exchange): void {
     const { bodyBytesMax, slowClientMs } = this.#config.limits;
-    const answerByMs = exchange.deadlineAtMs;
+    const { answerByMs } = exchange;
     const startedAtMs = exchange.receivedAtMs;
     exchange.deadlineAtMs = Math.min(answerByMs, startedAtMs + slowClientMs);
     this.#deadlines.add(exchange);
@@ -157,7 +169,6 @@ export class InterfacePipeline implements ExchangeListener {
       onBody: (body) => {
         if (exchange.phase !== 'reading') return;
         this.#deadlines.remove(exchange);
-        exchange.deadlineAtMs = answerByMs;
         exchange.body = body;
         this.#enqueue(exchange, this.#clock.nowMs());
       },
@@ -174,11 +185,8 @@ export class InterfacePipeline implements ExchangeListener {
   #enqueue(exchange: Exchange, nowMs: number): void {
     exchange.weigh();
     exchange.phase = 'queued';
-    exchange.queuedAtMs = nowMs;
-    if (!this.queue.push(exchange)) {
-      this.#fail(exchange, QUEUE_FULL);
-      return;
-    }
+    const refusal = this.#door.enter(exchange, nowMs);
+    if (refusal !== undefined) return this.#fail(exchange, refusal, { retryAfterMs: this.#door.waitMs(exchange) });
     this.#budget.noteRequest();
     this.#deadlines.add(exchange);
     this.scanner.wake();
@@ -193,14 +201,15 @@ export class InterfacePipeline implements ExchangeListener {
     const peer = this.#pool.choose(exchange.peer);
     const link = peer?.link;
     if (peer === undefined || link === undefined) {
-      if (this.#pool.working.length > 0) return 'blocked';
+      if (this.#pool.working.length > 0 || this.#pool.awaitsPeer) return 'blocked';
       this.queue.release(exchange);
       this.#fail(exchange, NO_DISPATCHER, { outcomeUnknown: exchange.wasLost });
       return 'done';
     }
     const nowMs = this.#tick.nowMs;
-    exchange.remainingMs = timeForNextHop(exchange.deadlineAtMs - nowMs);
-    exchange.waitedMicros += Math.round((nowMs - exchange.queuedAtMs) * 1000);
+    const waitedMs = this.#door.leave(exchange, nowMs);
+    exchange.remainingMs = timeForNextHop(exchange.answerByMs - nowMs);
+    exchange.waitedMicros += Math.round(waitedMs * 1000);
     exchange.sentAtMs = nowMs;
     exchange.peer = peer;
     exchange.link = link;
@@ -220,7 +229,9 @@ export class InterfacePipeline implements ExchangeListener {
     }
     const status = statusOf(message, start);
     const nowMs = this.#tick.nowMs;
-    this.#back(exchange, false, nowMs);
+    // Held requests, app servers and handlers are behind the dispatcher: their time says nothing about itself.
+    const behindMs = (dispatchMicrosOf(message, start) + handlerMicrosOf(message, start)) / 1000;
+    this.#back(exchange, false, Math.max(0, nowMs - exchange.sentAtMs - behindMs));
     this.#finish(exchange, status, nowMs);
     this.#replies.write(
       exchange.response,
@@ -250,10 +261,11 @@ export class InterfacePipeline implements ExchangeListener {
   /**
    * The exchange is back from its link: the queue may hand on another one.
    * @param failed whether its peer is to blame; undefined when its end says nothing about the peer
+   * @param latencyMs of the peer itself, where that is known
    */
-  #back(exchange: Exchange, failed: boolean | undefined, nowMs = this.#clock.nowMs()): void {
+  #back(exchange: Exchange, failed: boolean | undefined, latencyMs?: number): void {
     const { peer } = exchange;
-    if (peer !== undefined && failed !== undefined) this.#pool.recordReply(peer, failed, nowMs - exchange.sentAtMs);
+    if (peer !== undefined && failed !== undefined) this.#pool.recordReply(peer, failed, latencyMs);
     exchange.link = undefined;
     this.queue.release(exchange); // X2
     this.scanner.wake();
@@ -266,8 +278,7 @@ export class InterfacePipeline implements ExchangeListener {
     if (!this.#budget.take()) return false;
     exchange.attempt++;
     exchange.phase = 'queued';
-    exchange.queuedAtMs = this.#clock.nowMs();
-    if (!this.queue.push(exchange)) return false;
+    if (!this.#door.enterAgain(exchange, this.#clock.nowMs())) return false;
     this.#metrics.retries.value++;
     this.scanner.wake();
     return true;
@@ -280,6 +291,7 @@ export class InterfacePipeline implements ExchangeListener {
       return;
     }
     const nowMs = this.#clock.nowMs();
+    if (nowMs < exchange.answerByMs) return this.#onWaitedLong(exchange);
     const outcomeUnknown = exchange.phase === 'sent' || exchange.wasLost;
     this.#recall(exchange, nowMs - exchange.sentAtMs >= DEADLINE_BLAME_MS ? true : undefined);
     const elapsedMs = Math.round(nowMs - exchange.receivedAtMs); // I1
@@ -288,6 +300,13 @@ export class InterfacePipeline implements ExchangeListener {
       : 'in the queue of the interface server: it had no effect';
     const detail = `no reply within ${elapsedMs} ms; the request was ${where}. It is safe to send again with an Idempotency-Key`;
     this.#fail(exchange, new PlatformError('DEADLINE_EXCEEDED', detail), { outcomeUnknown });
+  }
+
+  /** It has been in the queue for as long as its class allows. */
+  #onWaitedLong(exchange: Exchange): void {
+    const refusal = this.#door.outstay(exchange, this.#pool.working.length > 0);
+    if (refusal === undefined) return this.#deadlines.add(exchange);
+    this.#fail(exchange, refusal, { retryAfterMs: this.#door.waitMs(exchange) });
   }
 
   #onAborted(exchange: Exchange): void {
@@ -373,10 +392,6 @@ const UNKNOWN: ReadonlySet<number> = new Set([
   ERROR_KINDS.RETRY_BUDGET_SPENT.wire,
 ]);
 
-const QUEUE_FULL = new PlatformError(
-  'QUEUE_FULL',
-  'the request queue of this interface server is full; try again after Retry-After',
-);
 const IN_MAINTENANCE = new PlatformError(
   'DRAINING',
   'an operator has taken this interface server out; send the request to another one',

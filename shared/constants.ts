@@ -48,6 +48,14 @@ export const DRAIN_HEARD_MS_MAX = 500;
 /** A deadline that passes sooner says more about the client's patience than about the peer's health. */
 export const DEADLINE_BLAME_MS = 1_000;
 
+/** How long requests wait when every peer that could take them is gone: a server that was killed or restarted is back
+ * within 2 s, so clients see latency and no error; a longer outage is said at once. Well under the usual deadline (10 s). */
+export const OUTAGE_HOLD_MS = 3_000;
+
+/** Requests that a dispatcher lets wait for a group without app servers. A few hundred, not a queue full: they take up
+ * the concurrency of interface servers, which the other groups need. */
+export const OUTAGE_HELD_MAX = 256;
+
 /** Requests a hold gate keeps while a map or view changes; one more is refused with what it was held for. */
 export const HOLD_REQUESTS_MAX = 4_096;
 

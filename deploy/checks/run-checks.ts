@@ -5,32 +5,37 @@ import { CHECKOUT_FOLDER } from '../cli/checkout.ts';
 import { ensureMariadbServer } from './mariadb-server.ts';
 import { runTests, type TestRun } from './run-tests.ts';
 import { runStaticChecks } from './static-checks.ts';
-import { findTestFiles, matchingFiles } from './test-files.ts';
+import { findTestFiles, matchingFiles, soakFiles } from './test-files.ts';
 
 export interface CheckOptions {
   /** Parts of test files' paths. None: everything, with the checks of the source first. */
   readonly patterns: readonly string[];
   /** A test that is skipped counts as failed: nothing may go unchecked. */
   readonly skipFails: boolean;
+  /** Instead of everything: the tests that have a full length, at that length. Default false. */
+  readonly soak?: boolean;
 }
 
 /** @returns exit code */
 export async function runChecks(options: CheckOptions): Promise<number> {
   const startedAtMs = systemClock.nowMs();
-  const files = matchingFiles(findTestFiles(CHECKOUT_FOLDER), options.patterns);
-  if (files.length === 0) {
-    throw new PlatformError(
-      'USAGE',
-      `Expected a part of a test file's path, got ${options.patterns.join(' ')}: none has it.`,
-    );
-  }
-  if (options.patterns.length === 0 && !(await sourceIsClean())) return 1;
+  const { soak = false } = options;
+  const files = filesToRun(options);
+  if (options.patterns.length === 0 && !soak && !(await sourceIsClean())) return 1;
   await ensureMariadbServer(print);
-  const { totals, skipped } = await runTests(CHECKOUT_FOLDER, files);
+  const { totals, skipped } = await runTests(CHECKOUT_FOLDER, files, { soak });
   const seconds = Math.round((systemClock.nowMs() - startedAtMs) / 1000);
   const verdict = verdictOn({ totals, skipped }, options.skipFails);
   print(verdict === '' ? `\nAll checks passed: ${totals.pass} tests, ${seconds} s.` : `\nFAILED: ${verdict}`);
   return verdict === '' ? 0 : 1;
+}
+
+function filesToRun({ patterns, soak = false }: CheckOptions): string[] {
+  const every = findTestFiles(CHECKOUT_FOLDER);
+  const files = matchingFiles(soak ? soakFiles(CHECKOUT_FOLDER, every) : every, patterns);
+  if (files.length > 0) return files;
+  const kind = soak ? 'a test file that has a full length (./trunkline check --help says which)' : 'a test file';
+  throw new PlatformError('USAGE', `Expected a part of the path of ${kind}, got ${patterns.join(' ')}: none has it.`);
 }
 
 async function sourceIsClean(): Promise<boolean> {

@@ -10,7 +10,10 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
 /** A file that takes longer hangs: it is ended and counts as failed. */
-export const TEST_FILE_MS_MAX = 90_000;
+const TEST_FILE_MS_MAX = 90_000;
+
+/** The longest tests of a soak load a cluster for ten minutes, or try a million cases several times over. */
+const SOAK_FILE_MS_MAX = 40 * 60_000;
 
 /** Clusters of ten processes each: more than two of them on a small machine make each other slow. */
 const CLUSTER_FILES_AT_ONCE = 2;
@@ -46,8 +49,17 @@ interface RunnerEvent {
   };
 }
 
+export interface TestRunOptions {
+  /** Tests take their full length (test/support/soak.ts). */
+  readonly soak?: boolean;
+  /** Default: what a file may take in a test run, or in a soak. */
+  readonly fileMsMax?: number;
+}
+
 /** @param files relative to `root` */
-export async function runTests(root: string, files: readonly string[], fileMsMax = TEST_FILE_MS_MAX): Promise<TestRun> {
+export async function runTests(root: string, files: readonly string[], options: TestRunOptions = {}): Promise<TestRun> {
+  const { soak = false, fileMsMax = soak ? SOAK_FILE_MS_MAX : TEST_FILE_MS_MAX } = options;
+  process.env['TRUNKLINE_SOAK'] = soak ? '1' : ''; // the runner gives its own environment to the files
   const totals: TestTotals = {
     tests: 0,
     suites: 0,

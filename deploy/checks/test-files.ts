@@ -17,6 +17,18 @@ export function findTestFiles(root: string): string[] {
   return [...inFolder('test', false), ...TEST_FOLDERS.flatMap((folder) => inFolder(folder, true))].sort();
 }
 
+/** What gives a test its length: what imports it is longer in a soak. */
+const LENGTH_GIVERS = ['/support/soak.ts', '/support/property-runs.ts'];
+
+/** Of `files`, those that belong to a soak: all fault tests, and what else has two lengths, such as property tests. */
+export function soakFiles(root: string, files: readonly string[]): string[] {
+  return files.filter((file) => {
+    if (file.startsWith('test/fault/')) return true;
+    const text = fs.readFileSync(path.join(root, file), 'utf8');
+    return LENGTH_GIVERS.some((giver) => new RegExp(`(from|import) '[./]+${giver}'`).test(text));
+  });
+}
+
 /** @param patterns parts of paths, e.g. `shared/queue` or `test/unit/shared/queue.test.ts`; none: every file */
 export function matchingFiles(files: readonly string[], patterns: readonly string[]): string[] {
   if (patterns.length === 0) return [...files];

@@ -8,9 +8,11 @@
  *     link stays, and so does its good name: it is back with its first word.
  * O5: when nobody else works, a peer that rests and answers is back before its time: slow is better than silent.
  * O6: a process that was itself stopped does not take the silence of that time for its peers'.
+ * O7: without a working peer whoever waits is told again and again, so that it notices when waiting has become useless.
  */
 import { type Clock, systemClock, type TimerHandle } from '../clock.ts';
 import type { ChoicePolicy, HealthConfig } from '../config/cluster-schema.ts';
+import { OUTAGE_HOLD_MS } from '../constants.ts';
 import { PlatformError } from '../errors.ts';
 import type { LinkIdentity, LinkRole } from '../link/greeting.ts';
 import type { Link } from '../link/link.ts';
@@ -43,7 +45,7 @@ export interface PeerPoolOptions {
   readonly tick: Tick;
   readonly clock?: Clock;
   readonly random?: Random;
-  /** A peer became usable, or can take more: whoever waits for one may try again. */
+  /** A peer became usable, can take more, or none is awaited any longer: whoever waits for one looks again. */
   readonly onUsable: () => void;
   /** The state of some peer changed. */
   readonly onVerdict?: () => void;
@@ -119,6 +121,8 @@ export class PeerPool {
   #choice: PeerChoice<Peer>;
   #peers: Peer[] = [];
   #working: Peer[] = [];
+  /** Since when no peer works; only while none does. */
+  #noneSinceMs: number;
   readonly #timer: TimerHandle;
   /** When the timer last came; O6. */
   #lookedAtMs: number;
@@ -128,6 +132,7 @@ export class PeerPool {
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
     this.#choice = peerChoice(options.policy, this.#random, options.tick);
+    this.#noneSinceMs = this.#clock.nowMs();
     this.#timer = this.#clock.every(JUDGE_EVERY_MS, () => this.#look());
     this.#lookedAtMs = this.#clock.nowMs();
   }
@@ -135,6 +140,11 @@ export class PeerPool {
   /** The peers that get requests now (O1). */
   get working(): readonly Peer[] {
     return this.#working;
+  }
+
+  /** No peer works, but the outage is young: one may well be back before a request would have to be refused. */
+  get awaitsPeer(): boolean {
+    return this.#working.length === 0 && this.#clock.nowMs() - this.#noneSinceMs < OUTAGE_HOLD_MS;
   }
 
   /** @returns a working, writable peer other than `avoid` if there is one, or undefined */
@@ -172,8 +182,12 @@ export class PeerPool {
     this.#judgeAll();
   }
 
-  /** Notes how a request to a peer ended. @param failed the peer's fault, not the client's */
-  recordReply(peer: Peer, failed: boolean, latencyMs: number): void {
+  /**
+   * Notes how a request to a peer ended.
+   * @param failed the peer's fault, not the client's
+   * @param latencyMs undefined when the end says nothing about how fast the peer is
+   */
+  recordReply(peer: Peer, failed: boolean, latencyMs = peer.evidence.latencyMs): void {
     peer.evidence.recordReply(failed, latencyMs);
     // Only as the limit is reached (O1): what comes after it is looked over with the slow tick.
     if (failed && peer.evidence.consecutiveFailures === this.#options.health.consecutiveFailuresMax) this.#judgeAll();
@@ -284,10 +298,12 @@ export class PeerPool {
       }
       peer.verdict = verdict;
     }
+    const hadNone = this.#working.length === 0;
     this.#working = this.#peers.filter((peer) => peer.verdict.state === 'ready');
+    if (this.#working.length === 0 && !hadNone) this.#noneSinceMs = nowMs;
     if (changed) this.#options.onVerdict?.();
     for (const peer of silent) this.#giveUp(peer);
-    if (this.#working.length > 0) this.#options.onUsable();
+    if (!this.awaitsPeer) this.#options.onUsable(); // O7
   }
 
   /** O4 */

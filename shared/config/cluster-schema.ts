@@ -121,13 +121,19 @@ const queueClass = z.strictObject({
     .max(4096 * MIB)
     .default(64 * MIB)
     .describe('Most bytes of requests waiting'),
+  waitMsMax: z
+    .int()
+    .min(10)
+    .max(600_000)
+    .default(1_000)
+    .describe('Longest wait in the queue of an interface server; what would wait longer is refused with QUEUE_FULL'),
   concurrency: z.int().min(1).max(60_000).describe('Most requests handed on and not yet answered, per server'),
 });
 
 export const DEFAULT_QUEUES = {
-  interactive: { weight: 16, capacity: 4096, capacityBytes: 64 * MIB, concurrency: 1024 },
-  background: { weight: 4, capacity: 4096, capacityBytes: 64 * MIB, concurrency: 128 },
-  control: { weight: 1, capacity: 256, capacityBytes: 4 * MIB, concurrency: 64 },
+  interactive: { weight: 16, capacity: 4096, capacityBytes: 64 * MIB, waitMsMax: 1_000, concurrency: 1024 },
+  background: { weight: 4, capacity: 4096, capacityBytes: 64 * MIB, waitMsMax: 5_000, concurrency: 128 },
+  control: { weight: 1, capacity: 256, capacityBytes: 4 * MIB, waitMsMax: 1_000, concurrency: 64 },
 };
 
 const limits = z.strictObject({

@@ -24,13 +24,24 @@ export interface QueueSeat {
   heir: QueueSeat | undefined;
 }
 
-class ClassQueue<Item> implements ClassView, QueueSeat {
+/** A class, for those who judge before they push. */
+export interface QueueClass {
+  readonly waiting: { readonly length: number };
+  readonly out: number;
+  readonly concurrency: number;
+  readonly waitMsMax: number;
+  /** Requests refused, also by whoever judged before the push. */
+  refused: number;
+}
+
+class ClassQueue<Item> implements ClassView, QueueSeat, QueueClass {
   readonly name: string;
   readonly waiting: BoundedQueue<Item>;
   weight: number;
   capacity: number;
   capacityBytes: number;
   concurrency: number;
+  waitMsMax: number;
   bytes = 0;
   out = 0;
   heir: QueueSeat | undefined;
@@ -43,6 +54,7 @@ class ClassQueue<Item> implements ClassView, QueueSeat {
     this.capacity = config.capacity;
     this.capacityBytes = config.capacityBytes;
     this.concurrency = config.concurrency;
+    this.waitMsMax = config.waitMsMax;
   }
 
   get eligible(): boolean {
@@ -147,6 +159,11 @@ export class RequestQueue<Item extends Queueable> {
       out,
       refused,
     }));
+  }
+
+  /** The class a request waits in, or would. */
+  classOf(item: Item): QueueClass {
+    return this.#classOf(item);
   }
 
   #classOf(item: Item): ClassQueue<Item> {

@@ -4,6 +4,8 @@
  *
  * S1: no timer and no polling: it sleeps until woken.
  * S2: `handOn` may refuse (nothing writable): the request is kept as the next one, and the scanner sleeps until woken.
+ * S3: `handOn` may end the batch, when handing on means work: what arrives meanwhile, perhaps of a class that goes first,
+ *     must not wait for all that were there before.
  */
 import type { Queueable, RequestQueue } from './request-queue.ts';
 import type { Tick } from './tick.ts';
@@ -11,7 +13,8 @@ import type { Tick } from './tick.ts';
 /** Past this a batch gains nothing more, and replies of the same tick would wait. */
 const BATCH_REQUESTS_MAX = 256;
 
-export type HandedOn = 'done' | 'blocked';
+/** `last`: done, and the rest comes after a turn of the event loop (S3). */
+export type HandedOn = 'done' | 'last' | 'blocked';
 
 export class Scanner<Item extends Queueable> {
   readonly #queue: RequestQueue<Item>;
@@ -41,10 +44,12 @@ export class Scanner<Item extends Queueable> {
       const item = this.#stuck ?? this.#queue.take();
       if (item === undefined) return; // S1
       this.#stuck = undefined;
-      if (this.#handOn(item) === 'blocked') {
+      const handedOn = this.#handOn(item);
+      if (handedOn === 'blocked') {
         this.#stuck = item; // S2
         return;
       }
+      if (handedOn === 'last') break; // S3
     }
     this.wake();
   }

@@ -27,9 +27,9 @@ export class Answering {
   };
 
   /** @param index of the request, in the order they came; negative from the end */
-  reply(index: number, body: string, status = 200, headers = 'x-served-by: test\r\n'): void {
+  reply(index: number, body: string, status = 200, headers = 'x-served-by: test\r\n', times = NO_TIMES): void {
     const { link, streamId } = this.#at(index);
-    writeReply(link.writer, streamId, { status, headers, body }, NO_TIMES);
+    writeReply(link.writer, streamId, { status, headers, body }, times);
     link.endStreamFrame();
   }
 

@@ -14,6 +14,10 @@ export class FakePool {
   readonly peers: FakePeer[] = [];
   /** `id ok` or `id failed` for every reply that counted as evidence. */
   readonly evidence: string[] = [];
+  /** What each of them said about the peer's own latency. */
+  readonly latenciesMs: (number | undefined)[] = [];
+  /** Whether a request waits when no peer works. */
+  awaitsPeer = false;
   #turn = -1;
 
   add(id: string, link: Link): FakePeer {
@@ -46,7 +50,8 @@ export class FakePool {
     return among[this.#turn % Math.max(1, among.length)];
   }
 
-  recordReply(peer: Peer, failed: boolean): void {
+  recordReply(peer: Peer, failed: boolean, latencyMs?: number): void {
+    this.latenciesMs.push(latencyMs);
     this.evidence.push(`${peer.id} ${failed ? 'failed' : 'ok'}`);
   }
 }

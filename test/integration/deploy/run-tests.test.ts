@@ -11,6 +11,8 @@ const MODULE = path.resolve(import.meta.dirname, '../../../deploy/checks/run-tes
 const FILES: Readonly<Record<string, string>> = {
   'test/unit/well.test.ts': "test('works', () => {});\ntest('waits', { skip: 'no server' }, () => {});",
   'test/unit/wrong.test.ts': "test('fails', (): never => { throw new Error('on purpose'); });",
+  'test/fault/long.test.ts':
+    "test('has two lengths', (context) => context.diagnostic('length ' + (process.env.TRUNKLINE_SOAK === '1' ? 'full' : 'short')));",
   'test/fault/hangs.test.ts': "test('hangs', () => new Promise((resolve) => setTimeout(resolve, 60_000)));",
 };
 
@@ -24,9 +26,9 @@ before(() => {
 });
 after(() => fs.rmSync(root, { recursive: true }));
 
-function runFiles(files: readonly string[]): { run: TestRun; report: string } {
+function runFiles(files: readonly string[], options = ''): { run: TestRun; report: string } {
   const script = `import { runTests } from ${JSON.stringify(MODULE)};
-    const run = await runTests(${JSON.stringify(root)}, ${JSON.stringify(files)}, 1_500);
+    const run = await runTests(${JSON.stringify(root)}, ${JSON.stringify(files)}, { fileMsMax: 1_500, ${options} });
     process.stderr.write(JSON.stringify(run));
     process.exit();`;
   const env = { ...process.env };
@@ -37,7 +39,7 @@ function runFiles(files: readonly string[]): { run: TestRun; report: string } {
 }
 
 test('all files make one report with one summary; a file that hangs is ended and counts as failed', () => {
-  const { run, report } = runFiles(Object.keys(FILES));
+  const { run, report } = runFiles(Object.keys(FILES).filter((file) => !file.includes('long')));
   const { tests, pass, fail, cancelled, skipped } = run.totals;
   assert.deepEqual({ tests, pass, fail, cancelled, skipped }, { tests: 4, pass: 1, fail: 1, cancelled: 1, skipped: 1 });
   assert.deepEqual(run.skipped, ['test/unit/well.test.ts: waits (no server)']);
@@ -50,4 +52,10 @@ test('when all pass nothing is said to fail', () => {
   const { run, report } = runFiles(['test/unit/well.test.ts']);
   assert.deepEqual([run.totals.fail, run.totals.pass], [0, 1]);
   assert.doesNotMatch(report, /failing tests/);
+});
+
+test('a soak tells the tests to take their full length, and shows their figures', () => {
+  const long = ['test/fault/long.test.ts'];
+  assert.match(runFiles(long).report, /length short/);
+  assert.match(runFiles(long, 'soak: true').report, /length full/);
 });

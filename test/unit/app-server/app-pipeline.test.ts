@@ -56,8 +56,11 @@ class HandRunner {
   readonly cancelled: AppRequest[] = [];
   /** Set: handlers answer at once. */
   atOnce = false;
+  /** What a handler does before it answers. */
+  compute: () => void = () => {};
 
   run(request: AppRequest): void {
+    this.compute();
     if (this.atOnce) return request.reply({ status: 200, headers: '', body: 'at once' });
     this.running.push(request);
     request.onCancel = () => {
@@ -78,11 +81,12 @@ class Bench {
   readonly runner = new HandRunner();
   readonly pipeline: AppPipeline;
   readonly front: LinkPair;
+  readonly tick = new Tick(this.clock);
   readonly config: ClusterConfig = smallClusterConfig();
 
   constructor(queues?: ClusterConfig['queues']) {
     if (queues !== undefined) this.config.queues = queues;
-    const tick = new Tick(this.clock);
+    const { tick } = this;
     const metrics = new Metrics({ serverId: 'g1a', tier: 'app' }, { processMetrics: false });
     const pipeline = new AppPipeline({
       config: this.config,
@@ -146,7 +150,7 @@ class Bench {
 }
 
 const queueOf = (capacity: number, concurrency: number): ClusterConfig['queues'] => ({
-  interactive: { weight: 1, capacity, capacityBytes: 100_000, concurrency },
+  interactive: { weight: 1, capacity, capacityBytes: 100_000, waitMsMax: 1_000, concurrency },
 });
 
 test('a request is run with everything it came with, and its reply says who served it and for how long', () => {
@@ -183,6 +187,20 @@ test('a request is run with everything it came with, and its reply says who serv
   assert.deepEqual(owner.heard, ['reply done']);
   assert.equal(owner.headers, 'a: b\r\nx-group: g1\r\nx-served-by: g1a\r\n');
   assert.deepEqual([owner.handlerMicros, owner.queueMicros], [20_000, 0]);
+  bench.assertAtRest();
+});
+
+test('S4: of handlers that compute few are started in one turn of the event loop, and all of them in the end', () => {
+  const bench = new Bench().map();
+  const startedIn = new Map<number, number>();
+  bench.runner.atOnce = true;
+  bench.runner.compute = () => {
+    startedIn.set(bench.tick.turn, (startedIn.get(bench.tick.turn) ?? 0) + 1);
+    bench.clock.stall(1);
+  };
+  for (let count = 0; count < 10; count++) bench.write();
+  bench.front.settle();
+  assert.deepEqual([...startedIn.values()], [3, 3, 3, 1]);
   bench.assertAtRest();
 });
 

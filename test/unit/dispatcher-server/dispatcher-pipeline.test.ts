@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HOLD_BYTES_MAX } from '../../../shared/constants.ts';
+import { HOLD_BYTES_MAX, OUTAGE_HELD_MAX } from '../../../shared/constants.ts';
 import { accountKeyOf, bucketMapEpochOf, bucketOf, remainingMsOf, targetOf } from '../../../shared/envelope.ts';
 import { FRAME_TYPE } from '../../../shared/link/frame.ts';
 import { bucketOfKey } from '../../../shared/routing/jdk-hash.ts';
@@ -86,7 +86,7 @@ test('C2: without a budget nothing is sent again', () => {
   );
 });
 
-test('a group without a working app server is said at once, also to what is sent again', () => {
+test('a group that has been without app servers for long is said at once, also to what is sent again', () => {
   const bench = new Bench().map();
   const owner = bench.ask();
   bench.a.peer.working = bench.b.peer.working = false;
@@ -94,6 +94,48 @@ test('a group without a working app server is said at once, also to what is sent
   bench.settle();
   assert.deepEqual(owner.heard, ['NO_APP_SERVER']);
   assert.deepEqual(bench.ask().heard, ['NO_APP_SERVER']);
+  bench.assertAtRest();
+});
+
+test('while the outage of a group is young its requests wait, some hundreds of them; with an app server back they go on', () => {
+  const bench = new Bench().map();
+  const lost = bench.ask();
+  const { has } = bench.holder;
+  bench.pools[0].awaitsPeer = true;
+  bench.a.peer.working = bench.b.peer.working = false;
+  has.lose();
+  bench.settle();
+  const waiting = Array.from({ length: OUTAGE_HELD_MAX }, () => bench.ask());
+  assert.deepEqual(
+    [lost, ...waiting].map(({ heard }) => heard.length),
+    Array(OUTAGE_HELD_MAX + 1).fill(0),
+  );
+  assert.deepEqual(bench.ask().heard, ['NO_APP_SERVER'], 'one too many');
+  bench.ask({ pathAccountKey: KEY_G2 });
+  assert.equal(bench.c.server.taken.length, 1, 'another group is not concerned');
+  const other = has === bench.a ? bench.b : bench.a;
+  other.peer.working = true;
+  bench.lanes[0]?.scanner.wake();
+  bench.settle();
+  assert.equal(other.server.taken.length, OUTAGE_HELD_MAX + 1);
+});
+
+test('when the outage of a group goes on, what waits is told so', () => {
+  const bench = new Bench().map();
+  bench.pools[0].awaitsPeer = true;
+  bench.a.peer.working = bench.b.peer.working = false;
+  const owners = [bench.ask(), bench.ask()];
+  assert.deepEqual(
+    owners.map(({ heard }) => heard),
+    [[], []],
+  );
+  bench.pools[0].awaitsPeer = false;
+  bench.lanes[0]?.scanner.wake();
+  bench.settle();
+  assert.deepEqual(
+    owners.map(({ heard }) => heard),
+    [['NO_APP_SERVER'], ['NO_APP_SERVER']],
+  );
   bench.assertAtRest();
 });
 
@@ -174,6 +216,7 @@ test('a hold gate holds so many bytes and no more, and gives them free again', (
     weight: 1,
     capacity: 100,
     capacityBytes: 2 * HOLD_BYTES_MAX,
+    waitMsMax: 1_000,
     concurrency: 100,
   };
   const bench = new Bench((config) => Object.assign(config.queues, { interactive: queue })).map();
@@ -254,7 +297,7 @@ test('an interface server that is gone takes its requests with it', () => {
 });
 
 test('a full queue is said at once, and what waits in it is served when there is room again', () => {
-  const queue = { weight: 1, capacity: 1, capacityBytes: 100_000, concurrency: 1 };
+  const queue = { weight: 1, capacity: 1, capacityBytes: 100_000, waitMsMax: 1_000, concurrency: 1 };
   const bench = new Bench((config) => Object.assign(config, { queues: { interactive: queue } })).map();
   const [first, second, third] = [bench.ask(), bench.ask(), bench.ask()];
   assert.deepEqual([first.heard, second.heard, third.heard], [[], [], ['QUEUE_FULL']]);
@@ -270,7 +313,7 @@ test('a full queue is said at once, and what waits in it is served when there is
 });
 
 test('a group that is stuck does not hold up another', () => {
-  const queue = { weight: 1, capacity: 10, capacityBytes: 100_000, concurrency: 1 };
+  const queue = { weight: 1, capacity: 10, capacityBytes: 100_000, waitMsMax: 1_000, concurrency: 1 };
   const bench = new Bench((config) => Object.assign(config, { queues: { interactive: queue } })).map();
   for (let count = 0; count < 5; count++) bench.ask();
   bench.ask({ pathAccountKey: KEY_G2 });

@@ -75,11 +75,11 @@ test('every field of the schema stands in the table, with its bounds and default
 test('the default queue classes are those of the schema', () => {
   const queues: SchemaNodeWithDefault = clusterJsonSchema().properties?.['queues'] ?? {};
   const defaults = queues.default as Readonly<Record<string, Readonly<Record<string, number>>>>;
-  const rows = tableOf(text, ['class', 'weight', 'capacity', 'capacityBytes', 'concurrency']);
+  const rows = tableOf(text, ['class', 'weight', 'capacity', 'capacityBytes', 'waitMsMax', 'concurrency']);
   const documented = rows.map(([name, ...numbers]) => [name, numbers]);
-  const known = Object.entries(defaults).map(([name, { weight, capacity, capacityBytes, concurrency }]) => [
+  const known = Object.entries(defaults).map(([name, { weight, capacity, capacityBytes, waitMsMax, concurrency }]) => [
     name,
-    [weight, capacity, capacityBytes, concurrency].map(numberText),
+    [weight, capacity, capacityBytes, waitMsMax, concurrency].map(numberText),
   ]);
   assert.deepEqual(documented, known);
 });

@@ -16,7 +16,9 @@ import { InterfaceBench as Bench, INCARNATION } from '../../support/interface-be
 const codeOf = (response: FakeResponse): unknown => [response.status, response.json['code'], response.json['outcome']];
 
 const oneAtATime = ({ config }: PublishedState): unknown =>
-  Object.assign(config.queues, { interactive: { weight: 1, capacity: 9, capacityBytes: 99_999, concurrency: 1 } });
+  Object.assign(config.queues, {
+    interactive: { weight: 1, capacity: 9, capacityBytes: 99_999, waitMsMax: 1_000, concurrency: 1 },
+  });
 
 test('a request is carried to a dispatcher and its reply to the client', () => {
   const bench = new Bench().map();
@@ -206,6 +208,27 @@ test('a request that was lost once and then finds no dispatcher may have had its
   bench.assertAtRest();
 });
 
+test('while the outage of all dispatchers is young requests wait, and go on with the first that is back', () => {
+  const bench = new Bench().map();
+  bench.pool.awaitsPeer = true;
+  const lost = bench.ask();
+  const { has, other } = bench.holder;
+  other.peer.working = false;
+  has.lose();
+  bench.settle();
+  const response = bench.ask();
+  assert.deepEqual([lost.ends, response.ends], [0, 0]);
+  other.peer.working = true;
+  bench.pipeline.scanner.wake();
+  bench.settle();
+  assert.equal(other.server.taken.length, 2);
+  other.server.reply(0, 'one');
+  other.server.reply(1, 'two');
+  bench.settle();
+  assert.deepEqual([lost.status, response.status], [200, 200]);
+  bench.assertAtRest();
+});
+
 test('a request that was lost once and is then refused elsewhere may have had its effect', () => {
   const bench = new Bench(({ config }) => Object.assign(config.retries, { attemptsMax: 2 })).map();
   const response = bench.ask();
@@ -295,20 +318,6 @@ test('a client that goes away in the middle of its body, or while it waits, leav
   bench.settle();
   assert.equal(bench.d1.server.taken.length + bench.d2.server.taken.length, 1);
   bench.assertAtRest();
-});
-
-test('a full queue is said at once with Retry-After, per class', () => {
-  const bench = new Bench(({ config }) => {
-    config.queues['interactive'] = { weight: 1, capacity: 1, capacityBytes: 99_999, concurrency: 1 };
-  }).map();
-  const responses = [bench.ask(), bench.ask(), bench.ask()];
-  const refused = responses[2] as FakeResponse;
-  assert.deepEqual([codeOf(refused), refused.header('retry-after')], [[503, 'QUEUE_FULL', undefined], '1']);
-  assert.equal(bench.ask({ target: '/quiet' }).ends, 0);
-  assert.deepEqual(
-    responses.slice(0, 2).map(({ ends }) => ends),
-    [0, 0],
-  );
 });
 
 test('while every dispatcher is full a request waits, and it leaves when one can take it', () => {

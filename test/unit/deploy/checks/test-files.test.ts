@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { findTestFiles, matchingFiles } from '../../../../deploy/checks/test-files.ts';
+import { findTestFiles, matchingFiles, soakFiles } from '../../../../deploy/checks/test-files.ts';
 import { tempFolder } from '../../../support/test-cluster.ts';
 
 test('test files are those of the test folders, and those right in test/', () => {
@@ -22,4 +22,22 @@ test('a part of a path chooses files; no part, all of them', () => {
   assert.deepEqual(matchingFiles(files, ['./test/unit/db/x.test.ts']), [files[1]]);
   assert.deepEqual(matchingFiles(files, ['nope']), []);
   assert.deepEqual(matchingFiles(files, []), files);
+});
+
+test('fault tests and whatever has two lengths belong to a soak', () => {
+  const root = tempFolder();
+  const texts: Readonly<Record<string, string>> = {
+    'test/fault/kill.test.ts': '',
+    'test/unit/parser.test.ts': "import { FC_RUNS } from '../support/property-runs.ts';",
+    'test/unit/deep/down.test.ts': "import { lengthOf } from '../../support/soak.ts';",
+    'test/unit/model.test.ts': "import '../support/property-runs.ts';",
+    'test/unit/short.test.ts': "import { eventually } from '../support/eventually.ts'; // not property-runs.ts",
+  };
+  for (const [file, text] of Object.entries(texts)) {
+    fs.mkdirSync(path.dirname(path.join(root, file)), { recursive: true });
+    fs.writeFileSync(path.join(root, file), text);
+  }
+  const files = Object.keys(texts);
+  assert.deepEqual(soakFiles(root, files), files.slice(0, 4));
+  fs.rmSync(root, { recursive: true });
 });

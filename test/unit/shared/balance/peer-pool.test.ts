@@ -4,11 +4,13 @@ import { after, test } from 'node:test';
 import { type Peer, PeerPool, type PeerPoolOptions } from '../../../../shared/balance/peer-pool.ts';
 import { systemClock } from '../../../../shared/clock.ts';
 import type { HealthConfig } from '../../../../shared/config/cluster-schema.ts';
+import { OUTAGE_HOLD_MS } from '../../../../shared/constants.ts';
 import type { Link } from '../../../../shared/link/link.ts';
 import { LinkListener } from '../../../../shared/link/link-listener.ts';
 import { silentLogger } from '../../../../shared/log.ts';
 import { Tick } from '../../../../shared/queue/tick.ts';
 import { eventually } from '../../../support/eventually.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
 import { FreezingProxy } from '../../../support/freezing-proxy.ts';
 import { identity, RecordingOwner, sendText, TEST_SETTINGS } from '../../../support/link-pair.ts';
 
@@ -151,6 +153,32 @@ test('who waits for a usable peer is woken when one comes', async () => {
   assert.equal(woken, 0);
   await eventually('it works', () => pool.working.length === 1);
   assert.ok(woken > 0);
+});
+
+test('O7: without a peer one is awaited for OUTAGE_HOLD_MS; then whoever waits is told to look again', () => {
+  const clock = new FakeClock();
+  let told = 0;
+  const pool = poolOf({ clock, onUsable: () => void told++ });
+  clock.run(OUTAGE_HOLD_MS - 100);
+  assert.deepEqual([pool.awaitsPeer, told], [true, 0]);
+  clock.run(200);
+  assert.deepEqual([pool.awaitsPeer, told > 0], [false, true]);
+});
+
+test('an outage begins anew when the last peer is lost', async () => {
+  const clock = new FakeClock();
+  const server = await listen('a1');
+  const pool = poolOf({ clock });
+  clock.run(OUTAGE_HOLD_MS);
+  pool.configure([server]);
+  await eventually('it works', () => {
+    clock.settle(); // links write at the end of a tick
+    return pool.working.length === 1;
+  });
+  assert.equal(pool.awaitsPeer, false);
+  server.listener.close();
+  await eventually('it is gone', () => pool.working.length === 0);
+  assert.equal(pool.awaitsPeer, true);
 });
 
 test('several links to one peer are used in turn, and the peer lives while one of them does', async () => {

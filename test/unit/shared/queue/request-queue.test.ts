@@ -8,7 +8,7 @@ import { fewerRuns } from '../../../support/property-runs.ts';
 const KIB = 1024;
 
 function classConfig(fields: Partial<QueueClassConfig> = {}): QueueClassConfig {
-  return { weight: 1, capacity: 10, capacityBytes: 64 * KIB, concurrency: 10, ...fields };
+  return { weight: 1, capacity: 10, capacityBytes: 64 * KIB, waitMsMax: 1_000, concurrency: 10, ...fields };
 }
 
 function item(requestClass = 0, queueBytes = 100): Queueable {

@@ -14,7 +14,7 @@ const done = (_count: number): HandedOn => 'done';
 
 function scanning(handOn: (item: Numbered) => HandedOn, concurrency = 10_000) {
   const clock = new FakeClock();
-  const limits = { weight: 1, capacity: 10_000, capacityBytes: 1_000_000, concurrency };
+  const limits = { weight: 1, capacity: 10_000, capacityBytes: 1_000_000, waitMsMax: 1_000, concurrency };
   const queue = new RequestQueue<Numbered>({ only: limits });
   const scanner = new Scanner(queue, new Tick(clock), handOn);
   const push = (count: number): void => {
@@ -44,6 +44,16 @@ test('a long queue is handed on in batches, with a turn of the event loop betwee
     after.push(handed);
   }
   assert.deepEqual(after, [256, 512, 600]);
+});
+
+test('S3: who is handed a request may end the batch; the rest comes a turn later', () => {
+  let handed = 0;
+  const { clock, push } = scanning(() => (++handed % 3 === 0 ? 'last' : 'done'));
+  push(10);
+  clock.endTick();
+  assert.equal(handed, 3);
+  clock.settle();
+  assert.equal(handed, 10);
 });
 
 test('S1: an empty queue asks for nothing, and waking twice scans once', () => {

@@ -11,7 +11,9 @@ let url = '';
 before(async () => {
   running = await startTestCluster({
     change: (config) => {
-      config.queues = { interactive: { weight: 1, capacity: 4, capacityBytes: 2 ** 21, concurrency: 2 } };
+      config.queues = {
+        interactive: { weight: 1, capacity: 4, capacityBytes: 2 ** 21, waitMsMax: 1_000, concurrency: 2 },
+      };
       config.limits.requestTimeoutMs = 2_000;
     },
   });
