@@ -79,7 +79,10 @@ export class AppPipeline implements AppAnswers {
       return;
     }
     const request = new AppRequest(this, { origin, streamId, message, start, end }, this.#options.tick.nowMs);
-    this.#requests.add(request);
+    if (!this.#requests.add(request)) {
+      origin.close('LINK_FRAME_INVALID', `expected a stream id that is free, got ${streamId} again`);
+      return;
+    }
     const refusal = this.#refusal(message, start) ?? (this.queue.push(request) ? undefined : QUEUE_FULL);
     if (refusal === undefined) {
       this.#scanner.wake();

@@ -117,12 +117,25 @@ export function describeIssues(part: string, issues: readonly z.core.$ZodIssue[]
   return lines.join('; ').slice(0, DETAIL_LENGTH_MAX).toWellFormed();
 }
 
+/** zod compares a `length` before it knows that it is a text's, and an object with such a key cannot be compared. */
+function holdsIncomparable(value: unknown): boolean {
+  const waiting = [value];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (typeof next !== 'object' || next === null) continue;
+    if (Object.hasOwn(next, 'toString') || Object.hasOwn(next, 'valueOf')) return true;
+    for (const inner of Object.values(next)) waiting.push(inner);
+  }
+  return false;
+}
+
 function validated(code: ErrorCode, part: string, schema: z.ZodType, value: unknown): unknown {
   let result: z.ZodSafeParseResult<unknown>;
   try {
     result = schema.safeParse(value);
   } catch (thrown) {
     if (thrown instanceof RangeError) throw new PlatformError(code, `${part}: expected a value nested less deep`);
+    if (thrown instanceof TypeError && holdsIncomparable(value))
+      throw new PlatformError(code, `${part}: expected no keys toString and valueOf`);
     throw thrown;
   }
   if (result.success) return result.data;

@@ -12,6 +12,7 @@
  * Q3: a server whose link missed a state gets it at the latest after RESEND_EVERY_MS.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { BoundedLog } from '../shared/bounded-log.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { ClusterConfig } from '../shared/config/cluster-schema.ts';
 import { type JoinNotice, parseJoin, parseRenew, TOPIC } from '../shared/coordination-messages.ts';
@@ -19,7 +20,6 @@ import { type ErrorCode, PlatformError, toPlatformError } from '../shared/errors
 import type { Link, LinkHandlers } from '../shared/link/link.ts';
 import type { Logger } from '../shared/log.ts';
 import type { PublishedState } from '../shared/published-state.ts';
-import { BoundedLog } from './bounded-log.ts';
 import { decideConfig } from './config-publisher.ts';
 import { type MembershipEffect, MembershipState } from './membership-state.ts';
 import { birthEpochOf } from './publication.ts';

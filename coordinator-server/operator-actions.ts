@@ -10,6 +10,7 @@ import { type ClusterServer, clusterServers } from '../shared/cluster-servers.ts
 import { PlatformError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { PublishedState, TakenOut, TakenOutServers } from '../shared/published-state.ts';
+import { checkSchema } from '../shared/schema-check.ts';
 import { type ServiceFacts, type ServiceState, serviceState, standIns } from './service-state.ts';
 
 /** What all of them answer. */
@@ -80,8 +81,8 @@ function factsOf({ publisher, member }: OperatorActionsOptions): ServiceFacts {
 }
 
 function parseOrder(body: unknown): z.infer<typeof orderSchema> {
-  const parsed = orderSchema.safeParse(body);
-  if (parsed.success) return parsed.data;
+  const parsed = checkSchema(orderSchema, body);
+  if (parsed?.success === true) return parsed.data;
   throw new PlatformError('BODY_INVALID', 'Expected {"server": ID, "force": true or false}.');
 }
 

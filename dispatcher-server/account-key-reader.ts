@@ -143,13 +143,15 @@ const AMPERSAND = 0x26;
 const PERCENT = 0x25;
 const PLUS = 0x2b;
 
-/** @param name `name=` @returns where its value begins; -1: it is not there, or an encoded name before it may be it */
+/** @param name `name=` @returns where its value begins; -1: not there, or what stands before it may be it: ask the slow way */
 function plainQueryValueAt(message: Buffer, start: number, end: number, name: Buffer): number {
   let matched = 0; // of `name`, since the last `&`; -1: this pair is another one
   for (let at = start; at < end; at++) {
     const byte = message[at] as number;
-    if (byte === AMPERSAND) matched = 0;
-    else if (byte === PERCENT || byte === PLUS) return -1;
+    if (byte === AMPERSAND) {
+      if (matched === name.length - 1) return -1; // the name alone: its value is empty
+      matched = 0;
+    } else if (byte === PERCENT || byte === PLUS) return -1;
     else if (matched !== -1) matched = byte === name[matched] ? matched + 1 : -1;
     if (matched === name.length) return at + 1;
   }
@@ -195,7 +197,8 @@ function keyFrom(
   }
   if ('query' in source) {
     const query = queryOf(message, start);
-    const key = query === '' ? undefined : queryValue(query, source.query);
+    // The `&` keeps a `?` at the beginning, which would else be taken off: it belongs to the first name.
+    const key = query === '' ? undefined : (new URLSearchParams(`&${query}`).get(source.query) ?? undefined);
     if (key?.includes(REPLACEMENT) === true && !REPLACEMENT_ENCODED.test(query)) throw notUtf8(source); // Y3
     return key;
   }
@@ -208,19 +211,6 @@ const NOT_ASCII = /[^\0-\x7f]/;
 /** What a decoder puts in the place of bytes that are not UTF-8, and how a client sends it when it means it. */
 const REPLACEMENT = '\ufffd';
 const REPLACEMENT_ENCODED = /%ef%bf%bd/i;
-
-/** A query that is not encoded is searched as it is: parsing it into a table costs more than all the rest of routing. */
-function queryValue(query: string, name: string): string | undefined {
-  if (ENCODED.test(query)) return new URLSearchParams(query).get(name) ?? undefined;
-  const start = `${name}=`;
-  let at = query.startsWith(start) ? 0 : query.indexOf(`&${start}`) + 1;
-  if (at === 0 && !query.startsWith(start)) return undefined;
-  at += start.length;
-  const end = query.indexOf('&', at);
-  return query.slice(at, end === -1 ? undefined : end);
-}
-
-const ENCODED = /[%+]/;
 
 function headerIn(block: string, name: string): string | undefined {
   const line = `${name}:`;

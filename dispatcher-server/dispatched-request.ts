@@ -13,6 +13,7 @@ import type { PlatformError } from '../shared/errors.ts';
 import type { Link, StreamOwner } from '../shared/link/link.ts';
 import { type ReceivedFrame, ReceivedRequest } from '../shared/link/received-request.ts';
 import type { GroupLane } from './group-lane.ts';
+import type { ShareSeat } from './group-share.ts';
 
 export type DispatchPhase = 'queued' | 'sent' | 'held' | 'done';
 
@@ -33,6 +34,8 @@ export class DispatchedRequest extends ReceivedRequest implements StreamOwner {
   wasLost = false;
 
   lane: GroupLane | undefined;
+  /** What it takes up of its interface server's share of the group. */
+  seat: ShareSeat | undefined;
   bucket = 0;
   /** Holds the key at `[accountKeyStart..accountKeyEnd)`; null: it is the one the path named. */
   accountKey: Buffer | null = null;

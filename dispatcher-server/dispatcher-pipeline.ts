@@ -8,6 +8,7 @@
  * C2: a request is sent again only when the link it went out on was lost or the app server refused it unserved, within
  *     the deadline, the attempts and the retry budget; its id makes that safe.
  * C3: bytes count against the sender's window until they have left the queue, whatever becomes of them.
+ * C4: no group takes up all of an interface server (group-share.ts): a flood of one bucket holds up no other group.
  */
 import { RetryBudget } from '../shared/balance/retry-budget.ts';
 import type { Clock } from '../shared/clock.ts';
@@ -35,6 +36,7 @@ import { AccountKeyReader } from './account-key-reader.ts';
 import { DispatchedRequest, type DispatchListener } from './dispatched-request.ts';
 import type { DispatcherMetrics } from './dispatcher-metrics.ts';
 import type { GroupLane } from './group-lane.ts';
+import { groupSharesOf } from './group-share.ts';
 import { HoldGate } from './hold-gate.ts';
 
 export interface DispatcherPipelineOptions {
@@ -54,6 +56,7 @@ export class DispatcherPipeline implements DispatchListener {
   readonly #requests = new RequestsByOrigin<DispatchedRequest>();
   #keyReader: AccountKeyReader;
   #attemptsMax: number;
+  #shares: readonly number[];
   #bucketMap: BucketMap | undefined;
   #lanes: readonly GroupLane[] = [];
   #draining = false;
@@ -65,6 +68,7 @@ export class DispatcherPipeline implements DispatchListener {
     this.#metrics = options.metrics;
     this.#keyReader = new AccountKeyReader({ sources: config.accountKey.sources, hash: config.hash });
     this.#attemptsMax = config.retries.attemptsMax;
+    this.#shares = groupSharesOf(config);
     this.#budget = new RetryBudget(config.retries.budgetRatio);
     this.#deadlines = new DeadlineList(options.clock, (request) => this.#onDeadline(request));
     this.#holdGate = new HoldGate(options.clock, (request) => this.#resume(request));
@@ -74,6 +78,7 @@ export class DispatcherPipeline implements DispatchListener {
   applyState(config: ClusterConfig, bucketMap: BucketMap, lanes: readonly GroupLane[]): void {
     this.#keyReader = new AccountKeyReader({ sources: config.accountKey.sources, hash: config.hash });
     this.#attemptsMax = config.retries.attemptsMax;
+    this.#shares = groupSharesOf(config);
     this.#budget.ratio = config.retries.budgetRatio;
     this.#bucketMap = bucketMap;
     this.#lanes = lanes;
@@ -87,7 +92,10 @@ export class DispatcherPipeline implements DispatchListener {
       return;
     }
     const request = new DispatchedRequest(this, { origin, streamId, message, start, end }, this.#tick.nowMs);
-    this.#requests.add(request);
+    if (!this.#requests.add(request)) {
+      origin.close('LINK_FRAME_INVALID', `expected a stream id that is free, got ${streamId} again`);
+      return;
+    }
     if (this.#draining) return this.#fail(request, DRAINING);
     if (!this.#route(request)) return;
     this.#deadlines.add(request);
@@ -113,8 +121,14 @@ export class DispatcherPipeline implements DispatchListener {
       return false;
     }
     request.lane = this.#lanes[map.owners[request.bucket] as number];
-    if (request.lane !== undefined) return true;
-    this.#fail(request, NOT_READY);
+    if (request.lane === undefined) {
+      this.#fail(request, NOT_READY);
+      return false;
+    }
+    request.seat = request.lane.share.take(request.origin, request.requestClass, this.#shares); // C4
+    if (request.seat !== undefined) return true;
+    const detail = `group ${request.lane.groupId} has as many requests of this interface server as one group may; try again after Retry-After`;
+    this.#fail(request, new PlatformError('QUEUE_FULL', detail));
     return false;
   }
 
@@ -301,6 +315,7 @@ export class DispatcherPipeline implements DispatchListener {
     request.release(); // C3
     this.#deadlines.remove(request);
     this.#requests.remove(request);
+    if (request.seat !== undefined) request.seat.taken--; // C4
     this.#metrics.answered(nowMs - request.receivedAtMs);
   }
 

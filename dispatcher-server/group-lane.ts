@@ -9,12 +9,14 @@ import { RequestQueue } from '../shared/queue/request-queue.ts';
 import { type HandedOn, Scanner } from '../shared/queue/scanner.ts';
 import type { Tick } from '../shared/queue/tick.ts';
 import type { DispatchedRequest } from './dispatched-request.ts';
+import { GroupShare } from './group-share.ts';
 
 export class GroupLane {
   readonly groupId: string;
   readonly pool: PeerPool;
   readonly queue: RequestQueue<DispatchedRequest>;
   readonly scanner: Scanner<DispatchedRequest>;
+  readonly share = new GroupShare();
 
   constructor(
     groupId: string,

@@ -34,8 +34,9 @@ export const LINK_HELLO_TIMEOUT_MS = 3_000;
 /** Largest HELLO or AUTH: ids and a proof, nothing else. Keeps a stranger from making us parse much. */
 export const HELLO_BYTES_MAX = 4 * KIB;
 
-/** Connections that have not greeted yet, per listener: strangers cannot use up memory. */
-export const LINK_GREETING_MAX = 256;
+/** Connections that have not greeted yet, per listener: each may have sent nearly one message of the largest size, so
+ * strangers can make a server hold this many of those, and no more. A peer is done greeting within milliseconds. */
+export const LINK_GREETING_MAX = 64;
 
 /** First and longest pause between two dials; half of each is random. A refused dial costs microseconds, and a peer that
  * is back must not wait for it: a cluster is whole again within seconds. */

@@ -26,6 +26,7 @@
  * V1: a body is never parsed here, and copied only from one batch buffer into the next.
  * V2: every length is checked against the frame before anything is read by it (`requestIsWhole`, `replyIsWhole`).
  */
+import { DETAIL_CHARS_MAX, readErrorPayload } from './error-payload.ts';
 import { ERROR_KINDS, errorCodeOfWire, PlatformError } from './errors.ts';
 import { copyBytes, FRAME_HEAD_BYTES, FRAME_TYPE, type FrameWriter, writeAscii } from './link/frame.ts';
 
@@ -269,9 +270,16 @@ export function writeReply(
   writer.at = at;
 }
 
-/** V2 */
+/** Statuses that a reply may have: a client takes what is below for something that comes before the reply. */
+const STATUS_MIN = 200;
+const STATUS_MAX = 599;
+
+/** V2 @returns whether the head lies inside the frame, and its status is one that a client can be told */
 export function replyIsWhole(message: Buffer, start: number, end: number): boolean {
-  return end - start >= REPLY_HEAD_BYTES && REPLY_HEAD_BYTES + replyHeaderBytesOf(message, start) <= end - start;
+  if (end - start < REPLY_HEAD_BYTES || REPLY_HEAD_BYTES + replyHeaderBytesOf(message, start) > end - start)
+    return false;
+  const status = statusOf(message, start);
+  return status >= STATUS_MIN && status <= STATUS_MAX;
 }
 
 export const statusOf = (message: Buffer, start: number): number => message.readUInt16LE(start + 6);
@@ -312,9 +320,6 @@ export interface Answerer {
   readonly servedBy?: string;
 }
 
-/** Longest detail sent; the rest is cut. */
-const DETAIL_CHARS_MAX = 1_000;
-
 export interface ErrorOptions {
   /** 0 when nothing is known. */
   readonly retryAfterMs?: number;
@@ -352,17 +357,11 @@ export interface ReceivedError {
 export const wasLostOf = (message: Buffer, start: number): boolean => message[start + 5] === LOST_FLAG;
 export const errorWireOf = (message: Buffer, start: number): number => message.readUInt16LE(start + 6);
 
-/** Reads an ERROR frame; an unreadable payload gives the code with a plain detail. */
+/** Reads an ERROR frame; an unreadable payload gives the code with a plain detail, and so does a field in it. */
 export function readError(message: Buffer, start: number, end: number): ReceivedError {
   const code = errorCodeOfWire(errorWireOf(message, start));
   const retryAfterMs = message.readUInt32LE(start + 12);
-  try {
-    const { detail, status, title, problem, group, servedBy } = JSON.parse(
-      message.toString('utf8', start + FRAME_HEAD_BYTES, end),
-    );
-    const own = code === 'SERVICE_PROBLEM' ? { status, title, problem } : {};
-    return { error: new PlatformError(code, String(detail), own), by: { group, servedBy }, retryAfterMs };
-  } catch {
-    return { error: new PlatformError(code, ERROR_KINDS[code].title), by: {}, retryAfterMs };
-  }
+  const { detail, by, own } = readErrorPayload(message.toString('utf8', start + FRAME_HEAD_BYTES, end));
+  const options = code === 'SERVICE_PROBLEM' ? own : {};
+  return { error: new PlatformError(code, detail ?? ERROR_KINDS[code].title, options), by, retryAfterMs };
 }

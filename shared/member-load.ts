@@ -12,6 +12,7 @@
  */
 import { z } from 'zod';
 import type { PeerStatus } from './balance/peer-pool.ts';
+import { checkSchema } from './schema-check.ts';
 
 /** Peers named in one report: it must fit LOAD_REPORT_CHARS_MAX. Those taken out come first. */
 export const PEERS_REPORTED_MAX = 150;
@@ -30,8 +31,8 @@ export type MemberLoad = z.infer<typeof memberLoadSchema>;
 
 /** @returns undefined when the report is none, e.g. before the first renewal */
 export function readMemberLoad(load: unknown): MemberLoad | undefined {
-  const parsed = memberLoadSchema.safeParse(load);
-  return parsed.success ? parsed.data : undefined;
+  const parsed = checkSchema(memberLoadSchema, load);
+  return parsed?.success === true ? parsed.data : undefined;
 }
 
 /** Of a report: the peers that get no requests now. */

@@ -94,13 +94,14 @@ export class PublishedStateFile<T> {
     if (head?.['format'] !== FORMAT)
       return { kind: 'damaged', reason: `${file} does not begin with the head of a ${FORMAT} file` };
     const content = bytes.subarray(lineEnd + 1);
-    if (head['checksum'] !== checksumOf(head['version'], content))
+    const { version, checksum } = head;
+    if (typeof version !== 'number' || checksum !== checksumOf(version, content))
       return { kind: 'damaged', reason: `${file} does not match its checksum` };
     const foreign = `${file} was written by another version of Trunkline`;
-    if (head['version'] !== FORMAT_VERSION) {
+    if (version !== FORMAT_VERSION) {
       return {
         kind: 'foreign',
-        reason: `${foreign}: expected format ${FORMAT_VERSION}, got ${String(head['version'])}`,
+        reason: `${foreign}: expected format ${FORMAT_VERSION}, got ${version}`,
       }; // D3
     }
     try {
@@ -149,11 +150,8 @@ function ignoreAbsent(thrown: unknown): void {
   if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw thrown;
 }
 
-function checksumOf(version: unknown, content: Uint8Array): string {
-  return createHash('sha256')
-    .update(`${String(version)}\n`)
-    .update(content)
-    .digest('hex');
+function checksumOf(version: number, content: Uint8Array): string {
+  return createHash('sha256').update(`${version}\n`).update(content).digest('hex');
 }
 
 function jsonOf(bytes: Buffer): unknown {

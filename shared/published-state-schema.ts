@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { type ClusterConfig, clusterSchema } from './config/cluster-schema.ts';
 import { PlatformError } from './errors.ts';
 import type { PublishedState, RouteEntry } from './published-state.ts';
+import { checkSchema } from './schema-check.ts';
 
 /** Far above what any cluster reaches (one a millisecond for 8,900 years), far below where numbers lose precision. */
 export const EPOCH_MAX = 2 ** 48;
@@ -71,9 +72,9 @@ export function parsePublishedState(value: unknown): PublishedState {
 
 /** @throws PlatformError CONFIG_INVALID that names `what` was expected, and the first thing that does not fit */
 export function parseWith<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
+  const parsed = checkSchema(schema, value);
+  if (parsed?.success === true) return parsed.data;
+  const issue = parsed?.error.issues[0];
   const where =
     issue === undefined || issue.path.length === 0 ? 'as a whole' : `at ${issue.path.map(String).join('.')}`;
   throw new PlatformError(

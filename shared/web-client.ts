@@ -71,7 +71,8 @@ class Connection implements ClientWebSocket {
     this.#listeners = listeners;
     this.#reader = new ServerFrameReader(options.messageBytesMax, {
       onMessage: (message) => listeners.onMessage(message),
-      onPing: (payload) => this.#write(OPCODE.PONG, payload),
+      // Only once it has read what it was sent (RFC 6455 § 5.5.3): else PINGs would grow our memory.
+      onPing: (payload) => void (this.bufferedBytes === 0 && this.#write(OPCODE.PONG, payload)),
       onCloseFrame: (code, reason) => {
         this.#said = [code, reason];
         this.close(code, '');

@@ -95,9 +95,29 @@ export function statementsToText(statements: readonly AppliedStatement[]): strin
   return JSON.stringify(statements.map(({ sql, params, changes }) => [sql, params.map(paramToJson), changes]));
 }
 
+/** @throws PlatformError REPLICAS_DIVERGED when the text is of another form: the row was not written by this version */
 export function statementsOfText(text: string): AppliedStatement[] {
-  const parsed: [string, unknown[], number][] = JSON.parse(text);
-  return parsed.map(([sql, params, changes]) => ({ sql, params: params.map(paramOfJson), changes }));
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch {
+    throw ofAnotherForm('statements');
+  }
+  if (!Array.isArray(parsed)) throw ofAnotherForm('statements');
+  return parsed.map(statementOfJson);
+}
+
+function statementOfJson(value: unknown): AppliedStatement {
+  if (!Array.isArray(value)) throw ofAnotherForm('a statement');
+  const [sql, params, changes]: unknown[] = value;
+  if (typeof sql !== 'string' || !Array.isArray(params) || !Number.isSafeInteger(changes)) {
+    throw ofAnotherForm('a statement');
+  }
+  return { sql, params: params.map(paramOfJson), changes: Number(changes) };
+}
+
+function ofAnotherForm(what: string): PlatformError {
+  return new PlatformError('REPLICAS_DIVERGED', `tl_log holds ${what} of a form this version does not know`);
 }
 
 function paramToJson(value: SqlValue): unknown {
@@ -108,11 +128,15 @@ function paramToJson(value: SqlValue): unknown {
   return value;
 }
 
+/** What a bigint's text is. */
+const INTEGER = /^-?\d{1,20}$/;
+
 function paramOfJson(value: unknown): SqlValue {
-  if (value === null || typeof value === 'number' || typeof value === 'string') return value;
-  const tagged = value as { int?: string; base64?: string; float?: string };
-  if (tagged.int !== undefined) return BigInt(tagged.int);
-  if (tagged.base64 !== undefined) return new Uint8Array(Buffer.from(tagged.base64, 'base64'));
-  if (tagged.float !== undefined) return Number(tagged.float);
-  throw new PlatformError('REPLICAS_DIVERGED', `tl_log holds a parameter of a form this version does not know`);
+  if (value === null || typeof value === 'string') return value;
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  const tagged = value as { int?: unknown; base64?: unknown; float?: unknown };
+  if (typeof tagged.int === 'string' && INTEGER.test(tagged.int)) return BigInt(tagged.int);
+  if (typeof tagged.base64 === 'string') return new Uint8Array(Buffer.from(tagged.base64, 'base64'));
+  if (tagged.float === '-0') return -0;
+  throw ofAnotherForm('a parameter');
 }

@@ -6,6 +6,7 @@
  * L3: a file is read to its limit at most, whatever it is.
  */
 import { type FileHandle, open } from 'node:fs/promises';
+import { checkSchema } from '../schema-check.ts';
 import { clusterRuleProblems } from './cluster-rules.ts';
 import { type ClusterConfig, clusterSchema } from './cluster-schema.ts';
 import { type PlacedProblem, pathText, schemaProblems } from './schema-problems.ts';
@@ -39,7 +40,8 @@ export function parseClusterConfig(text: string, file: string): ConfigResult {
   if (!yaml.ok)
     return { ok: false, problems: arranged(yaml.problems.map((problem) => ({ file, path: '', ...problem }))) };
   const input = yaml.source.value;
-  const parsed = clusterSchema.safeParse(input);
+  const parsed = checkSchema(clusterSchema, input);
+  if (parsed === undefined) return refused(file, 'expected a config, came a value that cannot be compared with any');
   const placed = parsed.success ? clusterRuleProblems(parsed.data) : schemaProblems(parsed.error.issues, input);
   if (parsed.success && placed.length === 0) return { ok: true, config: parsed.data }; // L1
   return { ok: false, problems: arranged(placed.map((problem) => located(problem, yaml.source, file))) };

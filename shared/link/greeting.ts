@@ -10,7 +10,8 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import { HELLO_BYTES_MAX } from '../constants.ts';
+import { HELLO_BYTES_MAX, LINK_WINDOW_BYTES } from '../constants.ts';
+import { checkSchema } from '../schema-check.ts';
 import { FRAME_HEAD_BYTES, FRAME_TYPE, type FrameWriter, PROTOCOL_VERSION } from './frame.ts';
 import type { FrameFault } from './frame-reader.ts';
 
@@ -31,16 +32,16 @@ export interface LinkPeer {
   readonly incarnation: string;
 }
 
+/** A peer that saves its grants up to a quarter of a larger window would leave a sender that uses ours (send-window.ts) waiting for ever. */
+const PEER_WINDOW_BYTES_MAX = 4 * LINK_WINDOW_BYTES;
+
 const helloSchema = z.object({
   cluster: z.string().max(64),
   role: z.enum(['interface', 'dispatcher', 'app', 'coordinator', 'tool']),
   serverId: z.string().regex(/^[\x21-\x7e]{1,64}$/), // no line end: proofOf joins its parts by them (G1)
   incarnation: z.string().regex(/^[0-9a-f]{16}$/),
   nonce: z.string().regex(/^[0-9a-f]{32}$/),
-  windowBytes: z
-    .int()
-    .min(1024)
-    .max(2 ** 31),
+  windowBytes: z.int().min(1024).max(PEER_WINDOW_BYTES_MAX),
   proof: z.string().max(128).optional(),
 });
 
@@ -69,8 +70,8 @@ export function readHello(message: Buffer, start: number, end: number, cluster: 
     const detail = `expected protocol version ${PROTOCOL_VERSION}, the peer speaks ${version}: run the same release on both`;
     return { code: 'LINK_VERSION_MISMATCH', detail };
   }
-  const parsed = helloSchema.safeParse(jsonOf(message, start, end));
-  if (!parsed.success) return { code: 'LINK_FRAME_INVALID', detail: 'expected a HELLO, got something else' };
+  const parsed = checkSchema(helloSchema, jsonOf(message, start, end));
+  if (parsed?.success !== true) return { code: 'LINK_FRAME_INVALID', detail: 'expected a HELLO, got something else' };
   if (parsed.data.cluster !== cluster) {
     const detail = `expected a peer of cluster "${cluster}", got one of "${parsed.data.cluster}"`;
     return { code: 'LINK_CLUSTER_MISMATCH', detail };
@@ -79,8 +80,8 @@ export function readHello(message: Buffer, start: number, end: number, cluster: 
 }
 
 export function readAuth(message: Buffer, start: number, end: number): string | undefined {
-  const parsed = authSchema.safeParse(jsonOf(message, start, end));
-  return parsed.success ? parsed.data.proof : undefined;
+  const parsed = checkSchema(authSchema, jsonOf(message, start, end));
+  return parsed?.success === true ? parsed.data.proof : undefined;
 }
 
 /** G1 */

@@ -15,7 +15,7 @@ import { type DialState, nextDialState } from './dial-state.ts';
 import { dialerGreeter } from './greeter.ts';
 import type { LinkIdentity, LinkRole } from './greeting.ts';
 import { Link, type LinkHandlers } from './link.ts';
-import type { LinkSettings } from './link-settings.ts';
+import { type LinkSettings, messageBytesMaxOf } from './link-settings.ts';
 import { closeReason, LINK_PATH } from './link-transport.ts';
 
 export interface LinkDialerOptions {
@@ -89,7 +89,7 @@ export class LinkDialer {
     const dial = {
       address,
       path: LINK_PATH,
-      messageBytesMax: settings.frameBytesMax * 2,
+      messageBytesMax: messageBytesMaxOf(settings),
       connectTimeoutMs: LINK_HELLO_TIMEOUT_MS,
     };
     const connection = dialWebSocket(dial, {

@@ -1,13 +1,16 @@
-/** Accepts links: a WebSocket server of which each connection becomes a Link once its peer has greeted. */
+/**
+ * Accepts links: a WebSocket server of which each connection becomes a Link once its peer has greeted.
+ *
+ * J1: at most LINK_GREETING_MAX connections greet at once; one more takes the place of the one that has greeted longest:
+ *     who floods this port with connections waits in vain, and a peer, which needs milliseconds, still gets through.
+ * J2: the end of every link is logged with its reason, so many lines a while and no more; strangers use up none of the
+ *     lines about peers.
+ */
+import { BoundedLog } from '../bounded-log.ts';
 import { type Clock, systemClock } from '../clock.ts';
-import {
-  DRAIN_HEARD_MS_MAX,
-  LINK_GREETING_MAX,
-  LINK_HELLO_TIMEOUT_MS,
-  LINK_WINDOW_BYTES,
-  REPLIES_HELD_BYTES_MAX,
-} from '../constants.ts';
+import { DRAIN_HEARD_MS_MAX, LINK_GREETING_MAX, LINK_HELLO_TIMEOUT_MS } from '../constants.ts';
 import { drained } from '../drained.ts';
+import type { PlatformError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { Tick } from '../queue/tick.ts';
 import { type Random, systemRandom } from '../random.ts';
@@ -15,7 +18,7 @@ import { createWebApp, type ListeningSocket, listenExclusive, type WebApp, type 
 import { listenerGreeter } from './greeter.ts';
 import type { LinkIdentity, LinkRole } from './greeting.ts';
 import { Link, type LinkHandlers } from './link.ts';
-import type { LinkSettings } from './link-settings.ts';
+import { type LinkSettings, messageBytesMaxOf, unsentBytesMaxOf } from './link-settings.ts';
 import { closeReason, LINK_PATH, type LinkTransport } from './link-transport.ts';
 
 export interface LinkListenerOptions {
@@ -31,6 +34,10 @@ export interface LinkListenerOptions {
   readonly tick?: Tick;
 }
 
+/** Ends that are logged: of links more than a cluster has servers, far below what fills a disk; of strangers a few. */
+const CLOSED_LINES = { linesMax: 200, periodMs: 10_000 };
+const REFUSED_LINES = { linesMax: 20, periodMs: 10_000 };
+
 interface Connection {
   link: Link | undefined;
 }
@@ -42,7 +49,10 @@ export class LinkListener {
   readonly #tick: Tick;
   readonly #app: WebApp;
   readonly #links = new Set<Link>();
-  #greetingCount = 0;
+  /** Oldest first (J1). */
+  readonly #greeting = new Set<Link>();
+  readonly #closedLines = new BoundedLog(CLOSED_LINES);
+  readonly #refusedLines = new BoundedLog(REFUSED_LINES);
   #draining = false;
   #socket: ListeningSocket | undefined;
 
@@ -88,18 +98,15 @@ export class LinkListener {
   }
 
   #serve(): void {
-    const { frameBytesMax } = this.#options.settings;
+    const { settings } = this.#options;
     this.#app.ws<Connection>(LINK_PATH, {
-      maxPayloadLength: frameBytesMax * 2,
-      maxBackpressure: LINK_WINDOW_BYTES + REPLIES_HELD_BYTES_MAX,
+      maxPayloadLength: messageBytesMaxOf(settings),
+      // The link cuts off a peer that does not read, with a reason; this stands behind it.
+      maxBackpressure: unsentBytesMaxOf(settings) + messageBytesMaxOf(settings),
       closeOnBackpressureLimit: true,
       idleTimeout: 0, // the link's own PING tells a dead peer sooner
       sendPingsAutomatically: false,
       upgrade: (response, request, context) => {
-        if (this.#greetingCount >= LINK_GREETING_MAX) {
-          response.writeStatus('503 Service Unavailable').end('too many connections are greeting');
-          return;
-        }
         const key = request.getHeader('sec-websocket-key');
         const extensions = request.getHeader('sec-websocket-extensions');
         response.upgrade<Connection>({ link: undefined }, key, '', extensions, context);
@@ -129,12 +136,10 @@ export class LinkListener {
   #accept(webSocket: WebSocketPeer<Connection>): void {
     const { identity, acceptRoles, settings, handlers, log } = this.#options;
     const connection = webSocket.getUserData();
-    let greeting = true;
-    this.#greetingCount++;
-    const endGreeting = (): void => {
-      if (greeting) this.#greetingCount--;
-      greeting = false;
-    };
+    const [oldest] = this.#greeting;
+    if (oldest !== undefined && this.#greeting.size >= LINK_GREETING_MAX) {
+      oldest.close('LINK_HELLO_TIMEOUT', `more than ${LINK_GREETING_MAX} connections greet: the oldest makes room`); // J1
+    }
     const link = new Link(
       {
         transport: transportOf(webSocket, connection),
@@ -146,13 +151,13 @@ export class LinkListener {
         handlers: {
           ...handlers,
           onOpen: (opened) => {
-            endGreeting();
+            this.#greeting.delete(opened);
             if (this.#draining) opened.announceDrain(); // it was still greeting when the others were told
             handlers.onOpen?.(opened);
           },
           onClosed: (closed, reason) => {
-            if (greeting) log.warn({ code: reason.code, detail: reason.detail }, 'link refused');
-            endGreeting();
+            this.#logEnd(closed, reason);
+            this.#greeting.delete(closed);
             this.#links.delete(closed);
             handlers.onClosed?.(closed, reason);
           },
@@ -162,6 +167,18 @@ export class LinkListener {
     );
     connection.link = link;
     this.#links.add(link);
+    this.#greeting.add(link);
+  }
+
+  /** J2 */
+  #logEnd(link: Link, reason: PlatformError): void {
+    const refused = this.#greeting.has(link);
+    const { write, dropped } = (refused ? this.#refusedLines : this.#closedLines).admit(this.#clock.nowMs());
+    if (!write) return;
+    const { log } = this.#options;
+    const { code, detail } = reason;
+    if (refused) log.warn({ code, detail, dropped }, 'link refused');
+    else log.info({ peer: link.peer, code, detail, dropped }, 'link closed');
   }
 }
 

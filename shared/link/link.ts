@@ -7,17 +7,14 @@
  * K1: frames written in one turn of the event loop leave in one message (more when they pass BATCH_BYTES_MAX).
  * K2: an owner hears exactly one of onReply, onError, onLost; none after cancelStream.
  * K3: stream ids carry a generation, so that a late answer never reaches the slot's next owner.
- * K4: bytes of requests and replies that the peer has not taken up stay under its window; a peer that overruns ours is cut off.
+ * K4: bytes of requests and replies that the peer has not taken up stay under its window; a peer that overruns ours is
+ *     cut off, and so is one that does not read what we send, whatever that is.
  * K5: a process that was itself stopped does not take the silence of that time for its peer's.
+ * K6: however many PINGs come in one turn, one PONG answers the newest: it costs a peer more to ask than us to answer.
+ * K7: a peer that in one turn sends more than any window allows is cut off: it would have the event loop to itself.
  */
 import type { Clock, TimerHandle } from '../clock.ts';
-import {
-  BATCH_BUFFER_BYTES,
-  BATCH_BYTES_MAX,
-  LINK_WINDOW_BYTES,
-  NOTICE_BYTES_MAX,
-  REPLIES_HELD_BYTES_MAX,
-} from '../constants.ts';
+import { BATCH_BUFFER_BYTES, BATCH_BYTES_MAX, LINK_WINDOW_BYTES, NOTICE_BYTES_MAX } from '../constants.ts';
 import { ERROR_KINDS, type ErrorCode, PlatformError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Tick } from '../queue/tick.ts';
@@ -26,11 +23,13 @@ import { readFrames } from './frame-reader.ts';
 import type { Greeter } from './greeter.ts';
 import type { LinkPeer } from './greeting.ts';
 import { Heartbeat } from './heartbeat.ts';
-import type { LinkSettings } from './link-settings.ts';
+import { type LinkSettings, unsentBytesMaxOf } from './link-settings.ts';
 import { handlesStreams, type LinkEvent, type LinkState, nextLinkState } from './link-state.ts';
 import { closeText, type LinkTransport } from './link-transport.ts';
 import { type LoadReport, NO_LOAD, readPong, writePong } from './load-report.ts';
+import { readNotice, writeNotice } from './notice.ts';
 import { ReceiveWindow } from './receive-window.ts';
+import { SendWindow } from './send-window.ts';
 import { StreamTable } from './stream-table.ts';
 
 /** Who waits for the answer to a request (K2). */
@@ -74,9 +73,9 @@ export class Link {
 
   readonly #streams = new StreamTable<StreamOwner>();
   readonly #receiveWindow: ReceiveWindow;
-  #sendWindowBytes = 0;
-  readonly #heldReplies: Buffer[] = [];
-  #heldReplyBytes = 0;
+  readonly #sendWindow = new SendWindow();
+  /** Sequence of the PING to answer at the end of this turn (K6). */
+  #pingHeard: number | undefined;
 
   #flushAsked = false;
   #ticker: TimerHandle | undefined;
@@ -84,7 +83,13 @@ export class Link {
   readonly heartbeat = new Heartbeat();
   peerLoad: LoadReport = NO_LOAD;
 
-  readonly #flushNow = (): void => this.flush();
+  /** Bytes that have come in this turn (K7). */
+  #turnBytes = 0;
+  readonly #endTurn = (): void => {
+    this.#turnBytes = 0;
+    this.flush();
+    this.#requireReader();
+  };
   readonly #goOn = (): boolean => this.#state.kind !== 'closed';
   readonly #onFrame = (type: number, message: Buffer, start: number, end: number): void =>
     this.#handleFrame(type, message, start, end);
@@ -126,7 +131,7 @@ export class Link {
 
   /** Whether a request may be sent now: open, the peer not draining, window and streams left. */
   get writable(): boolean {
-    return this.#state.kind === 'open' && this.#sendWindowBytes > 0 && !this.#streams.full;
+    return this.#state.kind === 'open' && this.#sendWindow.open && !this.#streams.full;
   }
 
   /** Takes a stream for one request. Only while `writable`. */
@@ -137,11 +142,11 @@ export class Link {
   /** Ends the REQUEST, REPLY or ERROR that was being written, and counts it against the peer's window (K4). */
   endStreamFrame(): void {
     const frameBytes = this.writer.endFrame();
-    if (this.#sendWindowBytes <= 0) {
+    if (!this.#sendWindow.open) {
       this.#holdReply(frameBytes);
       return;
     }
-    this.#sendWindowBytes -= frameBytes;
+    this.#sendWindow.spend(frameBytes);
     this.#frameWritten();
   }
 
@@ -186,12 +191,7 @@ export class Link {
       this.#options.log.error({ topic, jsonBytes, jsonBytesMax: NOTICE_BYTES_MAX }, 'notice too large, not sent');
       return false;
     }
-    const writer = this.writer;
-    writer.reserve(FRAME_HEAD_BYTES + topic.length + jsonBytes);
-    writer.beginFrame(FRAME_TYPE.NOTICE, 0, topic.length, 0, 0);
-    writer.at += writer.buffer.write(topic, writer.at, 'latin1');
-    writer.at += writer.buffer.write(json, writer.at, 'utf8');
-    writer.endFrame();
+    writeNotice(this.writer, topic, json, jsonBytes);
     this.#frameWritten();
     return true;
   }
@@ -199,6 +199,7 @@ export class Link {
   /** Sends what has been written (K1). Called by the tick; callers rarely need it. */
   flush(): void {
     this.#flushAsked = false;
+    this.#writePong();
     if (this.writer.at === 0) return;
     if (this.#state.kind !== 'closed') this.#transport.send(this.writer.packed());
     this.writer.clear();
@@ -212,8 +213,13 @@ export class Link {
   /** For the transport: bytes of one message. The buffer belongs to the link from here on. */
   receive(message: Buffer): void {
     if (this.#state.kind === 'closed') return;
-    this.#apply({ kind: 'heard', nowMs: this.#options.clock.nowMs() });
-    const fault = readFrames(message, this.#options.settings.frameBytesMax, this.#onFrame, this.#goOn);
+    this.#turnBytes += message.length;
+    const { settings, clock } = this.#options;
+    if (this.#turnBytes > unsentBytesMaxOf(settings))
+      return this.close('LINK_WINDOW_OVERRUN', `expected less than a window at once, got ${this.#turnBytes} bytes`); // K7
+    this.#askFlush();
+    this.#apply({ kind: 'heard', nowMs: clock.nowMs() });
+    const fault = readFrames(message, settings.frameBytesMax, this.#onFrame, this.#goOn);
     if (fault !== undefined) this.close(fault.code, fault.detail);
   }
 
@@ -237,11 +243,10 @@ export class Link {
       case FRAME_TYPE.CANCEL:
         return this.#handlers.onCancel?.(this, message.readUInt32LE(start + 8));
       case FRAME_TYPE.WINDOW:
-        this.#sendWindowBytes += message.readUInt32LE(start + 12);
-        this.#sendHeldReplies();
-        return this.#handlers.onWindow?.(this);
+        return this.#onGrant(message.readUInt32LE(start + 12));
       case FRAME_TYPE.PING:
-        return this.#writePong(message.readUInt32LE(start + 12));
+        this.#pingHeard = message.readUInt32LE(start + 12);
+        return; // the end of this turn answers it
       case FRAME_TYPE.PONG:
         return this.#onPong(message, start, end);
       case FRAME_TYPE.DRAIN:
@@ -260,7 +265,7 @@ export class Link {
     if (outcome === undefined) return;
     if ('code' in outcome) return this.close(outcome.code, outcome.detail);
     this.#peer = outcome.peer;
-    this.#sendWindowBytes = outcome.windowBytes;
+    this.#sendWindow.begin(outcome.windowBytes);
     this.#apply({ kind: 'greeted', nowMs: this.#options.clock.nowMs() });
     this.#handlers.onOpen?.(this);
   }
@@ -282,16 +287,9 @@ export class Link {
   }
 
   #onNoticeFrame(message: Buffer, start: number, end: number): void {
-    const jsonAt = start + FRAME_HEAD_BYTES + message.readUInt16LE(start + 6);
-    if (jsonAt > end) return this.close('LINK_FRAME_INVALID', 'expected a topic inside its NOTICE, got a longer one');
-    const topic = message.toString('latin1', start + FRAME_HEAD_BYTES, jsonAt);
-    let value: unknown;
-    try {
-      value = JSON.parse(message.toString('utf8', jsonAt, end));
-    } catch {
-      return this.close('LINK_FRAME_INVALID', `expected JSON in a NOTICE about "${topic.slice(0, 32)}"`);
-    }
-    this.#handlers.onNotice?.(this, topic, value);
+    const notice = readNotice(message, start, end);
+    if ('code' in notice) return this.close(notice.code, notice.detail);
+    this.#handlers.onNotice?.(this, notice.topic, notice.value);
   }
 
   /** K4 @returns false when the peer overran the window and the link is closed */
@@ -307,23 +305,29 @@ export class Link {
 
   #holdReply(frameBytes: number): void {
     const frameAt = this.writer.at - frameBytes;
-    this.#heldReplies.push(Buffer.from(this.writer.buffer.subarray(frameAt, this.writer.at)));
+    const kept = this.#sendWindow.hold(Buffer.from(this.writer.buffer.subarray(frameAt, this.writer.at)));
     this.writer.abandonFrame();
-    this.#heldReplyBytes += frameBytes;
-    if (this.#heldReplyBytes <= REPLIES_HELD_BYTES_MAX) return;
-    this.close('LINK_BACKPRESSURE', `the peer does not take its replies up: ${this.#heldReplyBytes} bytes wait`);
+    if (kept) return;
+    this.close('LINK_BACKPRESSURE', `the peer does not take its replies up: ${this.#sendWindow.heldBytes} bytes wait`);
   }
 
-  #sendHeldReplies(): void {
-    while (this.#sendWindowBytes > 0) {
-      const frame = this.#heldReplies.shift();
-      if (frame === undefined) return;
-      this.#heldReplyBytes -= frame.length;
-      this.#sendWindowBytes -= frame.length;
+  #onGrant(bytes: number): void {
+    if (!this.#sendWindow.grant(bytes))
+      return this.close('LINK_WINDOW_OVERRUN', `expected a WINDOW for what was sent, got one of ${bytes} bytes more`);
+    for (let frame = this.#sendWindow.nextHeld(); frame !== undefined; frame = this.#sendWindow.nextHeld()) {
       this.writer.reserve(frame.length);
       this.writer.at += frame.copy(this.writer.buffer, this.writer.at);
       this.#frameWritten();
     }
+    this.#handlers.onWindow?.(this);
+  }
+
+  /** K4: also for what no window counts. */
+  #requireReader(): void {
+    if (this.#state.kind === 'closed') return;
+    const { bufferedBytes } = this.#transport;
+    if (bufferedBytes > unsentBytesMaxOf(this.#options.settings))
+      this.close('LINK_BACKPRESSURE', `the peer does not read: ${bufferedBytes} bytes wait`);
   }
 
   #onTick(): void {
@@ -340,9 +344,10 @@ export class Link {
     this.#writeBare(FRAME_TYPE.PING, 0, this.heartbeat.ping(this.#options.clock.nowMs()));
   }
 
-  #writePong(sequence: number): void {
-    writePong(this.writer, sequence, this.#handlers.loadReport?.() ?? NO_LOAD);
-    this.#askFlush();
+  #writePong(): void {
+    if (this.#pingHeard === undefined) return;
+    writePong(this.writer, this.#pingHeard, this.#handlers.loadReport?.() ?? NO_LOAD); // K6
+    this.#pingHeard = undefined;
   }
 
   #onPong(message: Buffer, start: number, end: number): void {
@@ -369,7 +374,7 @@ export class Link {
   #askFlush(): void {
     if (this.#flushAsked) return;
     this.#flushAsked = true;
-    this.#options.tick.flush(this.#flushNow);
+    this.#options.tick.flush(this.#endTurn);
   }
 
   #apply(event: LinkEvent): void {
@@ -387,7 +392,7 @@ export class Link {
       this.#transport.close(4000 + ERROR_KINDS[closed.code].wire, closeText(closed.detail));
     }
     this.writer.clear();
-    this.#heldReplies.length = 0;
+    this.#sendWindow.drop();
     const reason = new PlatformError(closed.code, closed.detail);
     for (const owner of this.#streams.takeAll()) owner.onLost(reason); // K2
     this.#handlers.onClosed?.(this, reason);

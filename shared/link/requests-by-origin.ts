@@ -1,8 +1,7 @@
 /**
  * The requests that a server works on, by the link and the stream they came on.
  *
- * O1: a stream id is a slot and the slot's generation (stream-table.ts), so a slot finds a request without hashing. Of
- *     two requests with one slot, which no sound peer sends, the older one is answered but can no longer be cancelled.
+ * O1: a stream id is a slot and the slot's generation (stream-table.ts), so a slot finds a request without hashing.
  */
 import type { Link } from './link.ts';
 import type { ReceivedRequest } from './received-request.ts';
@@ -17,15 +16,19 @@ export class RequestsByOrigin<Request extends ReceivedRequest> {
     return this.#size;
   }
 
-  add(request: Request): void {
+  /** @returns false, and takes nothing, when the slot is taken: no sound peer uses one before it is free (O1) */
+  add(request: Request): boolean {
     let slots = this.#byOrigin.get(request.origin);
     if (slots === undefined) {
       slots = [];
       this.#byOrigin.set(request.origin, slots);
     }
-    slots[slotOf(request.originStreamId)] = request; // O1
+    const slot = slotOf(request.originStreamId);
+    if (slots[slot] !== undefined) return false;
+    slots[slot] = request;
     request.originSlots = slots;
     this.#size++;
+    return true;
   }
 
   find(origin: Link, streamId: number): Request | undefined {

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { type LocalCluster, startLocalCluster } from '../../deploy/local-cluster/local-cluster.ts';
 import type { ClusterConfig } from '../../shared/config/cluster-schema.ts';
 import { readClusterConfigFile } from '../../shared/config/load-cluster-config.ts';
+import type { Tier } from '../../shared/server-process.ts';
 import { freePorts } from './free-ports.ts';
 
 const CHECKOUT = path.resolve(import.meta.dirname, '../..');
@@ -26,6 +27,8 @@ export interface TestCluster {
 export interface TestClusterOptions {
   /** Changes the config before the start, in place. */
   readonly change?: (config: ClusterConfig) => void;
+  /** A file preloaded into every server's process. */
+  readonly preload?: string;
 }
 
 /** A folder of its own for a test's data. Remove it when done. */
@@ -61,7 +64,17 @@ export async function startTestCluster(options: TestClusterOptions = {}): Promis
   const config = await testConfig(dataFolder);
   options.change?.(config);
   const said: string[] = [];
-  const cluster = await startLocalCluster({ config, say: (line) => said.push(line) });
+  const { preload } = options;
+  const programOf = (tier: Tier): string[] => [
+    '--import',
+    preload ?? '',
+    path.join(CHECKOUT, `${tier}-server/main.ts`),
+  ];
+  const cluster = await startLocalCluster({
+    config,
+    say: (line) => said.push(line),
+    ...(preload === undefined ? {} : { programOf }),
+  });
   const close = async (): Promise<void> => {
     await cluster.stop();
     fs.rmSync(dataFolder, { recursive: true, force: true });

@@ -150,22 +150,24 @@ test('a connection that is reset in the middle of a WebSocket frame harms nothin
   await assertUnharmed();
 });
 
-test('strangers cannot take more places than there are for greeting, and leave them free again', async () => {
+test('strangers cannot take more places than there are for greeting: the oldest makes room', async () => {
+  const tooMany = 20;
+  const closed: Closed[] = [];
   const open: WebSocket[] = [];
-  const dialOne = (): Promise<boolean> =>
-    new Promise((resolve) => {
+  const dialOne = (): Promise<void> =>
+    new Promise((resolve, reject) => {
       const socket = new WebSocket(`ws://${server.address}${LINK_PATH}`);
-      socket.onopen = () => {
-        open.push(socket);
-        resolve(true);
-      };
-      socket.onerror = () => resolve(false);
+      open.push(socket);
+      socket.onopen = () => resolve();
+      socket.onerror = () => reject(new Error('expected the WebSocket to open'));
+      socket.onclose = ({ code, reason }) => closed.push({ code, reason });
     });
-  const taken = await Promise.all(Array.from({ length: LINK_GREETING_MAX + 20 }, dialOne));
-  assert.equal(taken.filter((accepted) => accepted).length, LINK_GREETING_MAX);
+  await Promise.all(Array.from({ length: LINK_GREETING_MAX + tooMany }, dialOne));
+  await eventually('the oldest are closed', () => closed.length >= tooMany);
+  assert.ok(closed.every(({ code }) => code === 4000 + ERROR_KINDS.LINK_HELLO_TIMEOUT.wire));
+  const peer = dial(server.address, { identity: identity({ incarnation: '00000000000000d2' }) });
+  assert.ok((await opened(peer)).open, 'a peer finds a place among them');
+  server.opened = 1;
   await assertUnharmed();
   for (const socket of open) socket.close();
-  const second = dial(server.address, { identity: identity({ incarnation: '00000000000000d2' }) });
-  assert.ok((await opened(second)).open);
-  server.opened = 1;
 });

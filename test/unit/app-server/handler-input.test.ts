@@ -80,6 +80,7 @@ describe('a JSON body', () => {
     ['a missing key', '{}', /^body\.amount: expected number, got nothing$/],
     ['an unknown key', '{"amount":1,"x\\n":2}', /^body: expected no other keys, got "x\\n"$/],
     ['a bad item of a list', '{"amount":1,"tags":["a","long"]}', /^body\.tags\[1\]: .*got "long"$/],
+    ['a length that cannot be compared', '{"amount":1,"tags":[{"length":{"toString":1}}]}', /^body: expected no keys/],
     ['a list', '[1]', /^body: expected object, got a list of 1$/],
     ['null', 'null', /^body: expected object, got null$/],
     ['no body', '', /^body: expected object, got nothing$/],

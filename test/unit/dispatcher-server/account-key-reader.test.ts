@@ -57,7 +57,9 @@ test('the sources are tried in the order of the config', () => {
 test('a source that has nothing, or an empty key, leaves it to the next', () => {
   assert.deepEqual(read({ ...EVERYWHERE, pathAccountKey: '' }), found('in-header'));
   assert.deepEqual(read({ ...EVERYWHERE, pathAccountKey: '', headerBlock: 'x-account-key:\n' }), found('in-query'));
-  assert.deepEqual(read({ target: '/echo?account=', body: EVERYWHERE.body as string }), found('in-body'));
+  for (const query of ['account=', 'account', 'account&account=second', 'account=&account=second', 'account&x=%20']) {
+    assert.deepEqual(read({ target: `/echo?${query}`, body: EVERYWHERE.body as string }), found('in-body'), query);
+  }
 });
 
 test('no key anywhere is refused with the sources that were tried, in their order', () => {
@@ -106,6 +108,7 @@ const QUERIES: Record<string, string> = {
   'account=a%3Db%26c': 'a=b&c',
   'account=%EF%BF%BD': '\ufffd',
   'acc%6Funt=k': 'k',
+  '?account=other&account=k': 'k',
 };
 for (const [query, key] of Object.entries(QUERIES)) {
   test(`the query ${query} has the key "${key}"`, () => {

@@ -298,7 +298,10 @@ test('an interface server that is gone takes its requests with it', () => {
 
 test('a full queue is said at once, and what waits in it is served when there is room again', () => {
   const queue = { weight: 1, capacity: 1, capacityBytes: 100_000, waitMsMax: 1_000, concurrency: 1 };
-  const bench = new Bench((config) => Object.assign(config, { queues: { interactive: queue } })).map();
+  const bench = new Bench((config) => {
+    config.queues = { interactive: queue };
+    config.groups = config.groups.slice(0, 1); // so that no group's share is full before the queue is
+  }).map();
   const [first, second, third] = [bench.ask(), bench.ask(), bench.ask()];
   assert.deepEqual([first.heard, second.heard, third.heard], [[], [], ['QUEUE_FULL']]);
   bench.holder.has.server.reply(0, 'one');
@@ -309,6 +312,26 @@ test('a full queue is said at once, and what waits in it is served when there is
   served?.server.reply(-1, 'two');
   bench.settle();
   assert.deepEqual([first.heard, second.heard], [['reply one'], ['reply two']]);
+  bench.assertAtRest();
+});
+
+test('C4: a group that is flooded takes up its share of an interface server, and no more', () => {
+  const queue = { weight: 1, capacity: 10, capacityBytes: 100_000, waitMsMax: 1_000, concurrency: 4 };
+  const bench = new Bench((config) => Object.assign(config, { queues: { interactive: queue } })).map();
+  const flood = Array.from({ length: 5 }, () => bench.ask());
+  assert.deepEqual(
+    flood.map(({ heard }) => heard.join()),
+    ['', '', '', 'QUEUE_FULL', 'QUEUE_FULL'],
+  );
+  const other = bench.ask({ pathAccountKey: KEY_G2 });
+  bench.c.server.reply(0, 'beside it');
+  bench.settle();
+  assert.deepEqual(other.heard, ['reply beside it']);
+  bench.front.dialer.cancelStream(flood[0]?.streamId ?? 0);
+  bench.settle();
+  assert.deepEqual(bench.ask().heard, [], 'a seat that was given back is taken again');
+  bench.front.breakWire();
+  bench.settle();
   bench.assertAtRest();
 });
 

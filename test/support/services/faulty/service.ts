@@ -23,6 +23,14 @@ export const service = defineService({
     }),
     route({
       method: 'GET',
+      path: '/faulty/:account/lingers',
+      async handler() {
+        await pause(200);
+        return { lingered: true };
+      },
+    }),
+    route({
+      method: 'GET',
       path: '/faulty/:account/lies',
       reply: z.object({ truth: z.boolean() }),
       handler: () => ({ truth: 'no' }) as unknown as { truth: boolean },
@@ -31,6 +39,11 @@ export const service = defineService({
       method: 'GET',
       path: '/faulty/:account/talks-much',
       handler: () => rawReply(200, 'text/plain', 'x'.repeat(5 * 1024 * 1024)),
+    }),
+    route({
+      method: 'GET',
+      path: '/faulty/:account/megabyte',
+      handler: () => rawReply(200, 'text/plain', 'x'.repeat(1024 * 1024)),
     }),
     route({
       method: 'GET',

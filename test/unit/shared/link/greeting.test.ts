@@ -58,6 +58,7 @@ const REFUSED: Record<string, readonly [frame: Buffer, code: string]> = {
   'an incarnation that is no hex': [hello({ incarnation: 'z'.repeat(16) }), 'LINK_FRAME_INVALID'],
   'a window of nothing': [hello({ windowBytes: 0 }), 'LINK_FRAME_INVALID'],
   'more bytes than a HELLO needs': [hello({ more: 'x'.repeat(HELLO_BYTES_MAX) }), 'LINK_FRAME_INVALID'],
+  'a cluster whose length cannot be compared': [hello({ cluster: { length: { toString: 1 } } }), 'LINK_FRAME_INVALID'],
   'no JSON': [frameOf({ type: FRAME_TYPE.HELLO, code: 1, payload: '{' }), 'LINK_FRAME_INVALID'],
   'AUTH first': [hello({}, { type: FRAME_TYPE.AUTH }), 'LINK_HELLO_EXPECTED'],
   'a REQUEST first': [hello({}, { type: FRAME_TYPE.REQUEST }), 'LINK_HELLO_EXPECTED'],

@@ -9,6 +9,7 @@ import {
 import { ERROR_KINDS } from '../../../../shared/errors.ts';
 import { FRAME_TYPE } from '../../../../shared/link/frame.ts';
 import type { Link } from '../../../../shared/link/link.ts';
+import { messageBytesMaxOf } from '../../../../shared/link/link-settings.ts';
 import { frameOf } from '../../../support/frames.ts';
 import {
   handPlayedDialer,
@@ -76,16 +77,17 @@ test('K1: no message grows past what the other end takes, also not of notices', 
   settle();
   assert.ok(dialer.open);
   const longest = Math.max(...dialerWire.sent.map((message) => message.length));
-  assert.ok(longest <= TEST_SETTINGS.frameBytesMax * 2, `a message of ${longest} bytes`);
+  assert.ok(longest <= messageBytesMaxOf(TEST_SETTINGS), `a message of ${longest} bytes`);
 });
 
 test('K1: no message grows past what the other end takes, also not of replies that were held', () => {
-  const { link, wire, say } = handPlayedDialer({ onRequest: () => {} }, 1024);
+  const { link, wire, say } = handPlayedDialer({ onRequest: () => {} }, 7 * MIB);
   for (let streamId = 1; streamId <= 14; streamId++) writeText(link, REPLY, streamId, 'x'.repeat(MIB));
-  say(frameOf({ type: WINDOW, amount: 20 * MIB }));
+  assert.equal(wire.framesOf(REPLY).length, 7);
+  say(frameOf({ type: WINDOW, amount: 7 * MIB }));
   assert.equal(wire.framesOf(REPLY).length, 14);
   const longest = Math.max(...wire.sent.map((message) => message.length));
-  assert.ok(longest <= TEST_SETTINGS.frameBytesMax * 2, `a message of ${longest} bytes`);
+  assert.ok(longest <= messageBytesMaxOf(TEST_SETTINGS), `a message of ${longest} bytes`);
 });
 
 test('K2: a link that breaks tells every waiting owner once, and its handler after them', () => {
@@ -209,7 +211,7 @@ test('K4: answers count against the window too, and are held in order until the 
     writeText(link, REPLY, streamId, text);
   say(frameOf({ type: WINDOW, amount: 500 }));
   assert.equal(wire.framesOf(REPLY).length, 1);
-  say(frameOf({ type: WINDOW, amount: 5_000 }));
+  say(frameOf({ type: WINDOW, amount: 1_516 }));
   writeText(link, REPLY, 4, 'fourth');
   say(frameOf({ type: PING }));
   assert.deepEqual(

@@ -45,6 +45,16 @@ test('requests are found by link and stream until they are removed', () => {
   assert.deepEqual([requests.find(first as unknown as Link, 1), requests.size], [undefined, 2]);
 });
 
+test('a stream id that a link has already is not taken again until its request is removed', () => {
+  const origin = new Origin();
+  const requests = new RequestsByOrigin<ReceivedRequest>();
+  const [first, second] = [received(origin, 7), received(origin, 7)];
+  assert.deepEqual([requests.add(first), requests.add(second)], [true, false]);
+  assert.deepEqual([requests.size, requests.find(origin as unknown as Link, 7)], [1, first]);
+  requests.remove(first);
+  assert.ok(requests.add(second));
+});
+
 test('a request that outlives its link is still counted down', () => {
   const origin = new Origin();
   const requests = new RequestsByOrigin<ReceivedRequest>();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BoundedLog } from '../../../coordinator-server/bounded-log.ts';
+import { BoundedLog } from '../../../shared/bounded-log.ts';
 
 test('lines past the bound are dropped, counted, and reported with the next line that is written', () => {
   const bounded = new BoundedLog({ linesMax: 2, periodMs: 1_000 });
