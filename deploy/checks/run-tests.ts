@@ -18,8 +18,8 @@ const SOAK_FILE_MS_MAX = 40 * 60_000;
 /** Clusters of ten processes each: more than two of them on a small machine make each other slow. */
 const CLUSTER_FILES_AT_ONCE = 2;
 
-/** They tell how long a cluster takes to be whole again: their own, and not one that shares its machine with another. */
-const FAULT_FILES_AT_ONCE = 1;
+/** Tests in test/fault/timed compare times: those of their own cluster, not of one that shares its machine with another. */
+const TIMED_FILES_AT_ONCE = 1;
 
 export interface TestTotals {
   tests: number;
@@ -79,7 +79,11 @@ export async function runTests(root: string, files: readonly string[], options: 
       concurrency: availableParallelism() + 1,
     },
     { files: files.filter((file) => isIn('integration', file)), concurrency: CLUSTER_FILES_AT_ONCE },
-    { files: files.filter((file) => isIn('fault', file)), concurrency: FAULT_FILES_AT_ONCE },
+    {
+      files: files.filter((file) => isIn('fault', file) && !isIn('fault/timed', file)),
+      concurrency: soak ? TIMED_FILES_AT_ONCE : CLUSTER_FILES_AT_ONCE,
+    },
+    { files: files.filter((file) => isIn('fault/timed', file)), concurrency: TIMED_FILES_AT_ONCE },
   ].filter((phase) => phase.files.length > 0);
 
   async function* events(): AsyncGenerator<unknown> {

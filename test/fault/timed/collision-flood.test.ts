@@ -8,13 +8,13 @@
 import assert from 'node:assert/strict';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { after, before, test } from 'node:test';
-import { bucketOwners } from '../../shared/routing/frames.ts';
-import { bucketOfKey, jdkStringHash } from '../../shared/routing/jdk-hash.ts';
-import { eventually } from '../support/eventually.ts';
-import { residentBytes } from '../support/process-memory.ts';
-import { lengthOf } from '../support/soak.ts';
-import { startTestCluster, type TestCluster } from '../support/test-cluster.ts';
-import { untilWhole } from '../support/whole-cluster.ts';
+import { bucketOwners } from '../../../shared/routing/frames.ts';
+import { bucketOfKey, jdkStringHash } from '../../../shared/routing/jdk-hash.ts';
+import { eventually } from '../../support/eventually.ts';
+import { residentBytes } from '../../support/process-memory.ts';
+import { lengthOf } from '../../support/soak.ts';
+import { startTestCluster, type TestCluster } from '../../support/test-cluster.ts';
+import { untilWhole } from '../../support/whole-cluster.ts';
 
 const MIB = 1024 * 1024;
 /** "Aa" and "BB" hash alike: 17 of them in a row make 131,072 keys of one hash code. */

@@ -7,12 +7,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { DepositLoad } from '../support/deposit-load.ts';
-import { eventually } from '../support/eventually.ts';
-import { lengthOf, SOAK } from '../support/soak.ts';
-import { type Answered, SteadyClients } from '../support/steady-clients.ts';
-import { startTestCluster, type TestCluster } from '../support/test-cluster.ts';
-import { untilWhole } from '../support/whole-cluster.ts';
+import { DepositLoad } from '../../support/deposit-load.ts';
+import { eventually } from '../../support/eventually.ts';
+import { lengthOf, SOAK } from '../../support/soak.ts';
+import { type Answered, SteadyClients } from '../../support/steady-clients.ts';
+import { startTestCluster, type TestCluster } from '../../support/test-cluster.ts';
+import { untilWhole } from '../../support/whole-cluster.ts';
 
 const STALL_MS = lengthOf(2_600, 15_000);
 /** A bad peer's rest; the default in a soak. */
