@@ -37,7 +37,8 @@ test('without --wait it gives the order, says what it means and how it is taken 
 });
 
 test('with --wait it asks until nothing is in flight', async () => {
-  assert.equal(await give(DRAIN, { ...BUSY, was: 'ready', epoch: 2 }, BUSY, IDLE), 0);
+  const patient = { ...DRAIN, timeoutMs: 600_000 };
+  assert.equal(await give(patient, { ...BUSY, was: 'ready', epoch: 2 }, BUSY, IDLE), 0);
   assert.deepEqual(asked.slice(1), ['service {"server":"g1a"}', 'service {"server":"g1a"}']);
   assert.match(said[1] ?? '', /^g1a is idle after \d+\.\d s: nothing is in flight$/);
 });
