@@ -3,6 +3,9 @@
  *
  * A1: a request whose end the parser and a proxy in front could see in different places is cut off without an answer
  *     (answering would still run the request that is smuggled behind it).
+ * A2: a request whose end the parser may have got wrong, unseen by us, is the last of its connection. Of a chunked body we
+ *     see the content alone: uWebSockets.js takes a line end for granted where two bytes stand, and trailers for the next
+ *     request. And it shows no header behind one without a name: a POST without a length may have had one there.
  */
 import type { LimitsConfig } from '../shared/config/cluster-schema.ts';
 import { PlatformError } from '../shared/errors.ts';
@@ -32,6 +35,8 @@ const HOP_HEADERS = new Set([
 const USUAL_METHODS = new Set(['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS']);
 const METHOD = /^[A-Za-z]{1,32}$/;
 const CONTENT_LENGTH = /^\d{1,12}$/;
+/** Segments that a proxy may resolve and we do not, in any spelling, and NUL, where many a reader thinks a text ends. */
+const DISPUTED_PATH = /(?:\/|%2f)(?:\.|%2e){1,2}(?=\/|%2f|$)|%00/i;
 /** W3C Trace Context: version ff and ids of nothing but zeros are invalid. */
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
 
@@ -48,6 +53,8 @@ export class Admitter {
   clientRequestId = '';
   /** 0 when there is no body; -1 when its length is not known beforehand (chunked). */
   contentLength = 0;
+  /** Nothing behind it may be taken for another request: A2 */
+  lastOfConnection = false;
   /** Milliseconds the client gives us; 0 when it names none. */
   timeoutMs = 0;
 
@@ -87,6 +94,7 @@ export class Admitter {
     if (this.#cutReason !== '') return { kind: 'cut', reason: this.#cutReason };
     this.path = request.getUrl();
     this.query = request.getQuery() ?? '';
+    this.lastOfConnection = this.contentLength === -1 || (this.#contentLengthCount === 0 && hasBody(this.method)); // A2
     return this.#judge();
   }
 
@@ -159,6 +167,12 @@ export class Admitter {
         'expected a path and query of printable ASCII; percent-encode everything else as UTF-8',
       );
     }
+    if (isDisputed(this.path)) {
+      return refused(
+        'REQUEST_INVALID',
+        'expected a path without the segments "." and ".." and without %00; resolve it before you send it',
+      );
+    }
     if (this.contentLength > limits.bodyBytesMax) {
       return refused(
         'BODY_TOO_LARGE',
@@ -179,6 +193,16 @@ function isPrintableAscii(text: string): boolean {
     if (unit < FIRST_PRINTABLE || unit > LAST_PRINTABLE) return false;
   }
   return true;
+}
+
+/** Whether requests with this method say how long their body is, be it 0 (RFC 9110 § 8.6). */
+function hasBody(method: string): boolean {
+  return method === 'POST' || method === 'PUT' || method === 'PATCH';
+}
+
+/** A path with neither sign needs no closer look; that is nearly every path. */
+function isDisputed(path: string): boolean {
+  return (path.includes('/.') || path.includes('%')) && DISPUTED_PATH.test(path);
 }
 
 function refused(

@@ -1,8 +1,8 @@
 /** Collects a request's body, bounded in bytes and in time. */
 import type { WebResponse } from '../shared/web-server.ts';
 
-/** Slowest body taken: below it a client holds a place for longer than its bytes are worth. */
-const BYTES_PER_MS_MIN = 16;
+/** Slowest body taken, and slowest reply given: below it a client holds a place for longer than its bytes are worth. */
+export const BYTES_PER_MS_MIN = 16;
 
 export interface BodyListener {
   /** The body is complete. */

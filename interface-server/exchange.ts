@@ -58,6 +58,8 @@ export class Exchange extends DeadlineMember implements StreamOwner, Queueable, 
   headerBlock = '';
   clientRequestId = '';
   body: Uint8Array | null = null;
+  /** Nothing behind it may be taken for another request (A2 of admission.ts). */
+  lastOfConnection = false;
   waitedMicros = 0;
 
   /** Where it was sent last. */

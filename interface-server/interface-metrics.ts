@@ -11,6 +11,7 @@ export class InterfaceMetrics {
   readonly cut: Counter;
   readonly aborted: Counter;
   readonly retries: Counter;
+  readonly unreadCut: Counter;
   readonly #metrics: Metrics;
   readonly #byStatus: (Counter | undefined)[] = [];
   readonly #latency: Histogram;
@@ -22,6 +23,10 @@ export class InterfaceMetrics {
     this.cut = metrics.counter('trunkline_connections_cut_total', 'Connections closed for an ambiguous request');
     this.aborted = metrics.counter('trunkline_requests_aborted_total', 'Requests whose client went away');
     this.retries = metrics.counter('trunkline_retries_total', 'Requests sent again to another server');
+    this.unreadCut = metrics.counter(
+      'trunkline_replies_unread_total',
+      'Replies cut off because their client did not read them',
+    );
     this.#latency = metrics.latency(
       'trunkline_request_duration_seconds',
       'From the request to its reply, as this tier sees it',

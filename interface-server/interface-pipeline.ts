@@ -24,7 +24,7 @@ import {
   wasLostOf,
   writeRequest,
 } from '../shared/envelope.ts';
-import { ERROR_KINDS, PlatformError } from '../shared/errors.ts';
+import { PlatformError } from '../shared/errors.ts';
 import { requestIdText } from '../shared/ids.ts';
 import type { Logger } from '../shared/log.ts';
 import type { PublishedState, TakenOut } from '../shared/published-state.ts';
@@ -32,15 +32,18 @@ import { DeadlineList } from '../shared/queue/deadline-list.ts';
 import { RequestQueue } from '../shared/queue/request-queue.ts';
 import { type HandedOn, Scanner } from '../shared/queue/scanner.ts';
 import type { Tick } from '../shared/queue/tick.ts';
+import { systemRandom } from '../shared/random.ts';
 import { timeForNextHop } from '../shared/time-for-next-hop.ts';
 import type { WebRequest, WebResponse } from '../shared/web-server.ts';
 import { Admitter } from './admission.ts';
 import { readBody } from './body-reader.ts';
 import { Exchange, type ExchangeListener } from './exchange.ts';
+import { ELSEWHERE, IN_MAINTENANCE, NO_DISPATCHER, PEER_FAILED, SAYS_NOTHING, UNKNOWN } from './failures.ts';
 import type { InterfaceMetrics } from './interface-metrics.ts';
 import { contentTypeRefusal, PublishedRoutes } from './published-routes.ts';
 import { QueueDoor } from './queue-door.ts';
-import { type ProblemOptions, ReplyWriter, writeProblem } from './reply-writer.ts';
+import { type ProblemOptions, ReplyWriter } from './reply-writer.ts';
+import { UnreadReplies } from './unread-replies.ts';
 
 export interface InterfacePipelineOptions {
   readonly config: ClusterConfig;
@@ -64,6 +67,7 @@ export class InterfacePipeline implements ExchangeListener {
   readonly #deadlines: DeadlineList<Exchange>;
   readonly #budget: RetryBudget;
   readonly #replies: ReplyWriter;
+  readonly unread: UnreadReplies;
   readonly #door: QueueDoor;
   readonly #incarnationHigh: number;
   readonly #incarnationLow: number;
@@ -89,7 +93,12 @@ export class InterfacePipeline implements ExchangeListener {
     this.scanner = new Scanner(this.queue, options.tick, (exchange) => this.#handOn(exchange));
     this.#deadlines = new DeadlineList(options.clock, (exchange) => this.#onDeadline(exchange));
     this.#budget = new RetryBudget(options.config.retries.budgetRatio);
-    this.#replies = new ReplyWriter(options.incarnation);
+    const { clock, metrics } = options;
+    this.unread = new UnreadReplies(
+      { clock, random: systemRandom, onCut: () => metrics.unreadCut.value++ },
+      options.config.limits.slowClientMs,
+    );
+    this.#replies = new ReplyWriter(options.incarnation, this.unread);
     this.#incarnationHigh = Number.parseInt(options.incarnation.slice(0, 8), 16);
     this.#incarnationLow = Number.parseInt(options.incarnation.slice(8), 16);
   }
@@ -100,6 +109,7 @@ export class InterfacePipeline implements ExchangeListener {
     this.#routes.apply(state); // first what can fail: a state that is refused must leave nothing half changed
     this.#config = config;
     this.#admitter.configure(config.limits);
+    this.unread.slowClientMs = config.limits.slowClientMs;
     this.queue.configure(config.queues);
     this.#budget.ratio = config.retries.budgetRatio;
     this.scanner.wake();
@@ -107,20 +117,33 @@ export class InterfacePipeline implements ExchangeListener {
 
   /** A client's request has come; everything needed of `request` is read before this returns. */
   accept(response: WebResponse, request: WebRequest): void {
-    const admitter = this.#admitter;
-    const admission = admitter.admit(request);
-    if (admission.kind === 'cut') {
-      this.#metrics.cut.value++;
-      this.#options.log.debug({ reason: admission.reason }, 'connection cut: ambiguous request');
-      response.close();
-      return;
-    }
+    if (!this.#admits(response, request)) return;
     const exchange = this.#begin(response);
     if (this.takenOut === 'maint') return this.#fail(exchange, IN_MAINTENANCE);
-    if (admission.kind === 'refused') return this.#fail(exchange, admission.error, { closeConnection: true });
     if (!this.#route(exchange)) return;
-    if (admitter.contentLength === 0) return this.#enqueue(exchange, exchange.receivedAtMs);
+    if (this.#admitter.contentLength === 0) return this.#enqueue(exchange, exchange.receivedAtMs);
     this.#readBody(exchange);
+  }
+
+  /** @returns whether a request that is answered right here, and has no body, is let in; if not, it has been dealt with */
+  admitsBodiless(response: WebResponse, request: WebRequest): boolean {
+    if (!this.#admits(response, request)) return false;
+    if (this.#admitter.contentLength === 0) return true;
+    this.#fail(this.#begin(response), new PlatformError('REQUEST_INVALID', 'expected no body here'), { isLast: true });
+    return false;
+  }
+
+  #admits(response: WebResponse, request: WebRequest): boolean {
+    const admission = this.#admitter.admit(request);
+    if (admission.kind === 'admitted') return true;
+    if (admission.kind === 'refused') {
+      this.#fail(this.#begin(response), admission.error, { isLast: true });
+      return false;
+    }
+    this.#metrics.cut.value++;
+    this.#options.log.debug({ reason: admission.reason }, 'connection cut: ambiguous request');
+    response.close();
+    return false;
   }
 
   #begin(response: WebResponse): Exchange {
@@ -139,6 +162,7 @@ export class InterfacePipeline implements ExchangeListener {
     exchange.headerBlock = admitter.headerBlock;
     exchange.traceparent = admitter.traceparent;
     exchange.clientRequestId = admitter.clientRequestId;
+    exchange.lastOfConnection = admitter.lastOfConnection;
     this.inFlight++;
     response.onAborted(() => this.#onAborted(exchange));
     return exchange;
@@ -155,7 +179,7 @@ export class InterfacePipeline implements ExchangeListener {
     exchange.pathAccountKey = verdict.pathAccountKey;
     const { contentLength, contentType } = this.#admitter;
     const refusal = contentLength === 0 ? undefined : contentTypeRefusal(verdict.entry, contentType);
-    if (refusal !== undefined) this.#fail(exchange, refusal, { closeConnection: true });
+    if (refusal !== undefined) this.#fail(exchange, refusal, { isLast: true });
     return refusal === undefined;
   }
 
@@ -174,7 +198,7 @@ export class InterfacePipeline implements ExchangeListener {
       },
       onTooLarge: (bytes) => {
         const detail = `expected a body of at most ${bodyBytesMax} bytes, got at least ${bytes}`;
-        this.#fail(exchange, new PlatformError('BODY_TOO_LARGE', detail), { closeConnection: true });
+        this.#fail(exchange, new PlatformError('BODY_TOO_LARGE', detail), { isLast: true });
       },
       onProgress: (graceMs) => {
         exchange.deadlineAtMs = Math.min(answerByMs, startedAtMs + slowClientMs + graceMs);
@@ -233,10 +257,11 @@ export class InterfacePipeline implements ExchangeListener {
     const behindMs = (dispatchMicrosOf(message, start) + handlerMicrosOf(message, start)) / 1000;
     this.#back(exchange, false, Math.max(0, nowMs - exchange.sentAtMs - behindMs));
     this.#finish(exchange, status, nowMs);
+    const closeConnection = this.draining || exchange.lastOfConnection;
     this.#replies.write(
       exchange.response,
       { message, start, end },
-      { counter: exchange.counter, isHead: exchange.method === 'HEAD', closeConnection: this.draining },
+      { counter: exchange.counter, isHead: exchange.method === 'HEAD', closeConnection },
     );
   }
 
@@ -287,7 +312,7 @@ export class InterfacePipeline implements ExchangeListener {
   #onDeadline(exchange: Exchange): void {
     if (exchange.phase === 'reading') {
       const detail = `expected the whole body within ${this.#config.limits.slowClientMs} ms; send it faster`;
-      this.#fail(exchange, new PlatformError('CLIENT_TOO_SLOW', detail), { closeConnection: true });
+      this.#fail(exchange, new PlatformError('CLIENT_TOO_SLOW', detail), { isLast: true });
       return;
     }
     const nowMs = this.#clock.nowMs();
@@ -331,11 +356,11 @@ export class InterfacePipeline implements ExchangeListener {
     const requestId = this.#requestId(exchange);
     if (error.status >= 500 && error.status !== 503)
       this.#metrics.logFailure(this.#options.log, exchange, requestId, error);
-    const closeConnection = options.closeConnection === true || this.draining;
-    writeProblem(exchange.response, error, {
+    this.#replies.writeProblem(exchange.response, error, {
       ...options,
       requestId,
-      closeConnection,
+      isLast: options.isLast === true || exchange.lastOfConnection,
+      closeConnection: this.draining,
       isHead: exchange.method === 'HEAD',
     });
   }
@@ -368,32 +393,6 @@ export class InterfacePipeline implements ExchangeListener {
 
   close(): void {
     this.#deadlines.close();
+    this.unread.close();
   }
 }
-
-/** Errors that another dispatcher may not have. */
-const ELSEWHERE: ReadonlySet<number> = new Set([
-  ERROR_KINDS.DRAINING.wire,
-  ERROR_KINDS.NOT_READY.wire,
-  ERROR_KINDS.NO_APP_SERVER.wire,
-]);
-
-/** Errors of a group, not of the dispatcher that tells them. */
-const SAYS_NOTHING: ReadonlySet<number> = new Set([ERROR_KINDS.NO_APP_SERVER.wire]);
-
-/** Errors that speak against the dispatcher, not against the request. */
-const PEER_FAILED: ReadonlySet<number> = new Set([ERROR_KINDS.DRAINING.wire, ERROR_KINDS.NOT_READY.wire]);
-
-/** Errors after which the effect may be there or not. */
-const UNKNOWN: ReadonlySet<number> = new Set([
-  ERROR_KINDS.DEADLINE_EXCEEDED.wire,
-  ERROR_KINDS.LINK_LOST.wire,
-  ERROR_KINDS.OUTCOME_UNKNOWN.wire,
-  ERROR_KINDS.RETRY_BUDGET_SPENT.wire,
-]);
-
-const IN_MAINTENANCE = new PlatformError(
-  'DRAINING',
-  'an operator has taken this interface server out; send the request to another one',
-);
-const NO_DISPATCHER = new PlatformError('NO_DISPATCHER', 'no dispatcher works right now; try again after Retry-After');

@@ -3,29 +3,46 @@
 import type { Readiness } from '../shared/cluster-member.ts';
 import { ERROR_KINDS, type ErrorCode, errorAnchor } from '../shared/errors.ts';
 import type { WebApp, WebResponse } from '../shared/web-server.ts';
+import type { InterfacePipeline } from './interface-pipeline.ts';
 
 export interface PlatformRoutesOptions {
   readonly serverId: string;
   readonly ready: () => Readiness;
+  /** Its door and its way out are these paths' too. */
+  readonly pipeline: InterfacePipeline;
 }
 
 /** Health, readiness, and the pages that the `type` of a problem points to. */
 export function servePlatformRoutes(app: WebApp, options: PlatformRoutesOptions): void {
-  const errorPage = renderErrorPage();
-  app.get('/-/health', (response) => endJson(response, '200 OK', { status: 'alive', server: options.serverId }));
-  app.get('/-/ready', (response) => {
+  const { serverId, pipeline } = options;
+  const errorPage: Page = { status: '200 OK', contentType: 'text/html; charset=utf-8', body: renderErrorPage() };
+  const serve = (path: string, page: () => Page): void => {
+    app.get(path, (response, request) => {
+      if (pipeline.admitsBodiless(response, request)) write(response, page(), pipeline);
+    });
+  };
+  serve('/-/health', () => json('200 OK', { status: 'alive', server: serverId }));
+  serve('/-/ready', () => {
     const { ready, reasons, takenOut = 'not ready' } = options.ready();
-    if (ready) endJson(response, '200 OK', { status: 'ready', server: options.serverId });
-    else endJson(response, '503 Service Unavailable', { status: takenOut, server: options.serverId, reasons });
+    if (ready) return json('200 OK', { status: 'ready', server: serverId });
+    return json('503 Service Unavailable', { status: takenOut, server: serverId, reasons });
   });
-  app.get('/-/errors', (response) => {
-    response.writeHeader('content-type', 'text/html; charset=utf-8').end(errorPage);
-  });
+  serve('/-/errors', () => errorPage);
 }
 
-function endJson(response: WebResponse, status: string, value: unknown): void {
-  response.writeStatus(status).writeHeader('content-type', 'application/json').writeHeader('cache-control', 'no-store');
-  response.end(`${JSON.stringify(value)}\n`);
+interface Page {
+  readonly status: string;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+function json(status: string, value: unknown): Page {
+  return { status, contentType: 'application/json\r\ncache-control: no-store', body: `${JSON.stringify(value)}\n` };
+}
+
+function write(response: WebResponse, page: Page, { unread }: InterfacePipeline): void {
+  response.writeStatus(page.status).writeHeader('content-type', page.contentType);
+  unread.end(response, Buffer.from(page.body));
 }
 
 function renderErrorPage(): string {

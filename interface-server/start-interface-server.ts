@@ -59,7 +59,7 @@ export const startInterfaceServer: StartServer = async (options) => {
   const app = createWebApp();
   const connections = new ClientConnections();
   connections.watch(app);
-  servePlatformRoutes(app, { serverId, ready: () => member.ready() });
+  servePlatformRoutes(app, { serverId, ready: () => member.ready(), pipeline });
   app.any('/*', (response, request) => pipeline.accept(response, request));
   const member = await joinCluster({
     server: options,
@@ -105,7 +105,7 @@ export const startInterfaceServer: StartServer = async (options) => {
       await connections.spent(
         systemClock,
         () => pipeline.taken,
-        () => pipeline.inFlight,
+        () => pipeline.inFlight + pipeline.unread.held,
         config.limits.drainMs,
       );
       app.close();

@@ -197,8 +197,10 @@ class AdminReply {
       response.writeHeader('content-type', answer.contentType);
       response.writeHeader('cache-control', 'no-store');
       for (const [name, value] of Object.entries(answer.headers ?? {})) response.writeHeader(name, value);
-      if (this.#withoutBody) response.endWithoutBody(Buffer.byteLength(answer.body));
-      else response.end(answer.body);
+      if (this.#withoutBody) {
+        response.writeHeader('content-length', String(Buffer.byteLength(answer.body)));
+        response.endWithoutBody(); // given the length, it would wait for the body for ever
+      } else response.end(answer.body);
     });
   }
 }

@@ -2,10 +2,10 @@
 import { systemClock } from '../../shared/clock.ts';
 import { PlatformError } from '../../shared/errors.ts';
 import { CHECKOUT_FOLDER } from '../cli/checkout.ts';
-import { ensureMariadbServer } from './mariadb-server.ts';
 import { runTests, type TestRun } from './run-tests.ts';
 import { runStaticChecks } from './static-checks.ts';
 import { findTestFiles, matchingFiles, soakFiles } from './test-files.ts';
+import { ensureTestPrograms } from './test-programs.ts';
 
 export interface CheckOptions {
   /** Parts of test files' paths. None: everything, with the checks of the source first. */
@@ -22,7 +22,7 @@ export async function runChecks(options: CheckOptions): Promise<number> {
   const { soak = false } = options;
   const files = filesToRun(options);
   if (options.patterns.length === 0 && !soak && !(await sourceIsClean())) return 1;
-  await ensureMariadbServer(print);
+  await ensureTestPrograms(print);
   const { totals, skipped } = await runTests(CHECKOUT_FOLDER, files, { soak });
   const seconds = Math.round((systemClock.nowMs() - startedAtMs) / 1000);
   const verdict = verdictOn({ totals, skipped }, options.skipFails);

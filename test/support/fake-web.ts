@@ -35,7 +35,14 @@ export class FakeResponse {
   closesConnection = false;
   /** Cut off without an answer. */
   cut = false;
+  /** Answered, but not to the server's knowledge: closed later. */
+  lingers = false;
   ends = 0;
+  /** Bytes of a body that the client's system takes before it is read; the rest is taken by `drain()`. */
+  takesBytes = Number.POSITIVE_INFINITY;
+  /** Bytes taken of a body that did not leave at once. */
+  #taken = Buffer.alloc(0);
+  #onWritable: ((offset: number) => boolean) | undefined;
   #onAborted: () => void = () => {};
   #onData: ((chunk: ArrayBuffer, isLast: boolean) => void) | undefined;
 
@@ -97,7 +104,47 @@ export class FakeResponse {
   writeHeader(name: string, value: string): this {
     this.#open();
     this.head += `${name}: ${value}\r\n`;
+    const headEnd = this.head.indexOf('\r\n\r\n');
+    if (headEnd !== -1 && this.head.includes('\r\nconnection: close\r\n')) this.#takeWholeAnswer(headEnd + 4);
     return this;
+  }
+
+  /** An answer written as one header line; the server does not know that it is one, and keeps it pending. */
+  #takeWholeAnswer(headEnd: number): void {
+    this.lingers = true;
+    this.ends++;
+    this.closesConnection = this.header('connection') === 'close';
+    const body = this.head.slice(headEnd);
+    this.head = this.head.slice(0, headEnd);
+    if (body === '') this.#takeBareLength();
+    else this.body = Buffer.from(body);
+    if (this.body !== undefined && this.body.length !== Number(this.header('content-length')))
+      throw new Error('expected the length of the body');
+  }
+
+  tryEnd(body: Uint8Array, bytesInAll: number): [ok: boolean, done: boolean] {
+    this.#open();
+    const taken = body.subarray(0, Math.max(0, this.takesBytes));
+    this.takesBytes -= taken.length;
+    this.#taken = Buffer.concat([this.#taken, taken]);
+    const done = this.#taken.length === bytesInAll;
+    if (done) this.end(this.#taken);
+    return [taken.length === body.length, done];
+  }
+
+  getWriteOffset(): number {
+    return this.#taken.length;
+  }
+
+  onWritable(callback: (offset: number) => boolean): this {
+    this.#onWritable = callback;
+    return this;
+  }
+
+  /** The client reads: so many bytes more are taken. */
+  drain(bytes: number): void {
+    this.takesBytes = bytes;
+    this.#onWritable?.(this.#taken.length);
   }
 
   end(body?: string | Uint8Array, closeConnection = false): this {
@@ -106,15 +153,24 @@ export class FakeResponse {
     return this;
   }
 
-  endWithoutBody(length?: number, closeConnection = false): this {
-    this.#end(closeConnection);
-    this.bareLength = length;
+  /** Given any argument, the server sends a length of its own and takes the response for unfinished. */
+  endWithoutBody(...more: unknown[]): this {
+    if (more.length > 0) throw new Error('expected no length: the response would stay pending for ever');
+    this.#end(false);
+    this.#takeBareLength();
     return this;
   }
 
+  #takeBareLength(): void {
+    const length = this.header('content-length');
+    this.bareLength = length === undefined ? undefined : Number(length);
+  }
+
   close(): this {
-    this.#open();
+    if (!this.lingers) this.#open();
+    this.lingers = false;
     this.cut = true;
+    this.#onAborted();
     return this;
   }
 

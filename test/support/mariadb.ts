@@ -1,38 +1,20 @@
-/**
- * A real MariaDB server for tests: own data folder, loopback port, no system configuration, stopped by pid.
- *
- * B1: a server that was started is stopped, also when the test process ends without saying so.
- */
-import { type ChildProcess, spawn } from 'node:child_process';
+/** A real MariaDB server for tests: own data folder, loopback port, no system configuration, stopped by pid. */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 import { type Connection, createConnection } from 'mysql2';
+import { requireProgram, skipReason, TEST_PROGRAMS } from '../../deploy/checks/test-programs.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-ports.ts';
+import { GuardedProcess } from './guarded-process.ts';
 
-const SERVER_NAMES = ['mariadbd', 'mysqld'];
-/** Where Debian puts servers; not on every user's PATH. */
-const MORE_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin'];
 /** Where its own SQL for a new data folder lies, under either of its names. */
 const SHARE_FOLDERS = ['/usr/share/mysql', '/usr/share/mariadb', '/usr/local/share/mysql', '/usr/local/share/mariadb'];
 
-const INSTALL_COMMAND = 'sudo apt-get install --no-install-recommends mariadb-server-core';
 const START_TIMEOUT_MS = 15_000;
-const STOP_TIMEOUT_MS = 10_000;
-
-/**
- * B1. Runs the server, tells its pid, and kills it when the other end of descriptor 3 closes: when we are gone. Ends with
- * the server's exit code.
- */
-const GUARD = `"$@" 3<&- & server=$!
-echo $server
-(read -r nothing <&3; kill -9 $server) & guard=$!
-wait $server; status=$?
-kill $guard
-exit $status`;
 
 const ACCOUNTS_SQL = `CREATE USER IF NOT EXISTS tester@'127.0.0.1' IDENTIFIED BY 'tester';
 GRANT ALL ON *.* TO tester@'127.0.0.1' WITH GRANT OPTION;
@@ -62,15 +44,12 @@ export interface Mariadb {
 
 /** Name for a skipped test, or false when MariaDB is here, or when it must be (CI). */
 export function mariadbSkipReason(): string | false {
-  if (findProgram(SERVER_NAMES) !== undefined) return false;
-  // In CI a missing server is a failure, not a skip: startMariadb says what to install.
-  return process.env['CI'] === undefined ? `MariaDB is not installed; run: ${INSTALL_COMMAND}` : false;
+  return skipReason(TEST_PROGRAMS.mariadb);
 }
 
 /** @param options more options for mariadbd, e.g. `--innodb-flush-log-at-trx-commit=2` */
 export async function startMariadb(options: readonly string[] = []): Promise<Mariadb> {
-  const program = findProgram(SERVER_NAMES);
-  if (program === undefined) throw new Error(`expected a MariaDB server on this machine; run: ${INSTALL_COMMAND}`);
+  const program = requireProgram(TEST_PROGRAMS.mariadb);
   const folder = await mkdtemp(path.join(tmpdir(), 'trunkline-mariadb-'));
   try {
     await cp(await dataTemplate(program), path.join(folder, 'data'), { recursive: true });
@@ -91,8 +70,7 @@ class MariadbServer implements Mariadb {
   readonly #program: string;
   readonly #folder: string;
   readonly #options: readonly string[];
-  #child: ChildProcess | undefined;
-  #pid = 0;
+  #process: GuardedProcess | undefined;
 
   constructor(program: string, folder: string, port: number, options: readonly string[]) {
     this.#program = program;
@@ -102,20 +80,16 @@ class MariadbServer implements Mariadb {
   }
 
   get pid(): number {
-    return this.#pid;
+    return this.#process?.pid ?? 0;
   }
 
   async start(): Promise<void> {
-    const child = spawn('/bin/sh', ['-c', GUARD, 'sh', this.#program, ...this.#arguments()], {
-      stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
-    });
-    this.#child = child;
-    const [pid] = await once(child.stdout ?? child, 'data');
-    this.#pid = Number(String(pid));
+    const server = await GuardedProcess.start(this.#program, this.#arguments());
+    this.#process = server;
     await eventually(
       'MariaDB answers',
       async () => {
-        if (child.exitCode !== null) throw new Error(`MariaDB ended while starting:\n${await this.#errorLog()}`);
+        if (server.hasEnded) throw new Error(`MariaDB ended while starting:\n${await this.#errorLog()}`);
         return this.query('SELECT 1').catch(() => false);
       },
       START_TIMEOUT_MS,
@@ -153,13 +127,8 @@ class MariadbServer implements Mariadb {
   }
 
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    const child = this.#child;
-    this.#child = undefined;
-    if (child === undefined || child.exitCode !== null) return;
-    process.kill(this.#pid, signal);
-    await eventually('MariaDB ends', () => child.exitCode !== null, STOP_TIMEOUT_MS).catch(() =>
-      process.kill(this.#pid, 'SIGKILL'),
-    );
+    await this.#process?.end(signal);
+    this.#process = undefined;
   }
 
   #arguments(): string[] {
@@ -249,11 +218,4 @@ async function readShared(name: string): Promise<string> {
   const file = names.find((candidate) => existsSync(candidate));
   if (file === undefined) throw new Error(`expected MariaDB's ${name}.sql in one of ${SHARE_FOLDERS.join(', ')}`);
   return readFile(file, 'utf8');
-}
-
-function findProgram(names: readonly string[]): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(path.delimiter), ...MORE_FOLDERS].filter(
-    (folder) => folder !== '',
-  );
-  return names.flatMap((name) => folders.map((folder) => path.join(folder, name))).find((file) => existsSync(file));
 }

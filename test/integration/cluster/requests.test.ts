@@ -5,6 +5,7 @@ import { request as rawRequest } from 'node:http';
 import { connect } from 'node:net';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { rawExchange, statusesIn } from '../../support/raw-exchange.ts';
 import { startTestCluster, type TestCluster } from '../../support/test-cluster.ts';
 
 let running: TestCluster;
@@ -226,7 +227,7 @@ describe('the account key', () => {
 
   test('when too long or with control characters is a 400', async () => {
     assertProblem(await ask('GET', `/accounts/${'x'.repeat(257)}`), 400, 'ACCOUNT_KEY_INVALID');
-    assertProblem(await ask('GET', '/accounts/a%00b'), 400, 'ACCOUNT_KEY_INVALID');
+    assertProblem(await ask('GET', '/echo?account=a%00b'), 400, 'ACCOUNT_KEY_INVALID');
     assertProblem(await ask('POST', '/echo', { body: '{"holder":{"id":"\\ud800"}}' }), 400, 'ACCOUNT_KEY_INVALID');
   });
 });
@@ -354,6 +355,20 @@ test('a client that does not send its body in time is cut off with a 408', async
   for await (const chunk of socket.setEncoding('utf8')) received += chunk; // ends: the server closes
   assert.match(received, /^HTTP\/1\.1 408 /);
   assert.match(received, /"code":"CLIENT_TOO_SLOW"/);
+});
+
+test('an answer without a body leaves its connection to the next request', async () => {
+  for (const line of ['HEAD /echo?account=a', 'HEAD /nowhere', 'GET /faulty/alice/nothing']) {
+    const { received } = await rawExchange({
+      address: new URL(url).host,
+      parts: [`${line} HTTP/1.1\r\nhost: x\r\n\r\n`, 'GET /echo?account=b HTTP/1.1\r\nhost: x\r\n\r\n'],
+      until: 'silence',
+    });
+    assert.equal(statusesIn(received).length, 2, received);
+    assert.match(received, /"account":"b"/);
+    const lengths = received.match(/^content-length: .*$/gim) ?? [];
+    assert.equal(lengths.length, line.startsWith('HEAD') ? 2 : 1, received);
+  }
 });
 
 test('a chunked body arrives whole', async () => {

@@ -66,6 +66,13 @@ const REFUSED: Record<string, readonly [RequestLine, code: string]> = {
   'other characters than ASCII in the target': [{ target: '/é' }, 'REQUEST_INVALID'],
   'a blank in the target': [{ target: '/a b' }, 'REQUEST_INVALID'],
   'a control character in the query': [{ target: '/a?b=\x01' }, 'REQUEST_INVALID'],
+  'a segment that goes up': [{ target: '/accounts/../-/ready' }, 'REQUEST_INVALID'],
+  'a segment that goes up at the end': [{ target: '/accounts/..' }, 'REQUEST_INVALID'],
+  'a segment that stays': [{ target: '/./echo' }, 'REQUEST_INVALID'],
+  'a segment that goes up, encoded': [{ target: '/accounts/%2E%2e/x' }, 'REQUEST_INVALID'],
+  'a segment that goes up, half encoded': [{ target: '/accounts/.%2e?a' }, 'REQUEST_INVALID'],
+  'a segment that goes up between encoded slashes': [{ target: '/a%2f..%2Fb' }, 'REQUEST_INVALID'],
+  'NUL in the path': [{ target: '/accounts/a%00b' }, 'REQUEST_INVALID'],
   'no target': [{ target: '' }, 'REQUEST_INVALID'],
   'a body too large by its own word': [headers(['content-length', '1001']), 'BODY_TOO_LARGE'],
   'a time that is no number': [headers(['x-request-timeout-ms', 'soon']), 'TIMEOUT_HEADER_INVALID'],
@@ -119,6 +126,7 @@ test('an admitted request is carried on with its headers, without those of one c
       contentType: 'application/json',
       clientRequestId: 'mine',
       contentLength: 3,
+      lastOfConnection: false,
       timeoutMs: 250,
     },
   );
@@ -173,4 +181,27 @@ test('new limits hold for the next request', () => {
   const admitter = new Admitter(LIMITS);
   admitter.configure({ ...LIMITS, bodyBytesMax: 10 });
   assert.equal(admitter.admit(fakeRequest(headers(['content-length', '11']))).kind, 'refused');
+});
+
+test('dots in a name, an encoded slash, and dots in the query are nobody’s business', () => {
+  for (const target of [
+    '/accounts/...',
+    '/accounts/..a',
+    '/accounts/a..',
+    '/.well-known/x',
+    '/a%2fb',
+    '/a%2e',
+    '/a?b=/../%00',
+  ])
+    assert.equal(admit({ target }).admission.kind, 'admitted', target);
+});
+
+test('A2: a chunked request, and a POST that has no length to show, are the last of their connections', () => {
+  const isLast = (line: RequestLine): boolean => admit(line).admitter.lastOfConnection;
+  assert.equal(isLast(headers(['transfer-encoding', 'chunked'])), true);
+  for (const method of ['POST', 'PUT', 'PATCH']) {
+    assert.equal(isLast({ method }), true, method);
+    assert.equal(isLast({ method, headers: [['content-length', '0']] }), false, method);
+  }
+  for (const method of ['GET', 'HEAD', 'DELETE', 'OPTIONS', 'PING']) assert.equal(isLast({ method }), false, method);
 });

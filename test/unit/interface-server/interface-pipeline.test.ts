@@ -10,7 +10,7 @@ import {
 } from '../../../shared/envelope.ts';
 import type { PublishedState } from '../../../shared/published-state.ts';
 import { timeForNextHop } from '../../../shared/time-for-next-hop.ts';
-import type { FakeResponse, RequestLine } from '../../support/fake-web.ts';
+import { FakeResponse, fakeRequest, type RequestLine } from '../../support/fake-web.ts';
 import { InterfaceBench as Bench, INCARNATION } from '../../support/interface-bench.ts';
 
 const codeOf = (response: FakeResponse): unknown => [response.status, response.json['code'], response.json['outcome']];
@@ -128,7 +128,30 @@ test('a body that comes in parts is carried whole', () => {
   const { message, start, end } = bench.holder.has.server.taken[0] ?? assert.fail();
   assert.equal(message.toString('utf8', requestBodyAt(message, start), end), 'one two');
   bench.reply('ok');
-  assert.equal(response.status, 200);
+  assert.deepEqual([response.status, response.closesConnection], [200, true], 'nothing behind a chunked body is read');
+  bench.assertAtRest();
+});
+
+test('a chunked request that is refused before its body keeps its connection from being read on', () => {
+  const bench = new Bench().map();
+  const response = bench.ask({ method: 'POST', target: '/nowhere', headers: [['transfer-encoding', 'chunked']] });
+  assert.deepEqual([codeOf(response), response.lingers], [[404, 'ROUTE_UNKNOWN', undefined], true]);
+  bench.pass(1_100);
+  assert.ok(response.cut);
+  bench.assertAtRest();
+});
+
+test('what is answered without a body to read is let in by the same rules', () => {
+  const bench = new Bench().map();
+  const letIn = (line: RequestLine): FakeResponse => {
+    const response = new FakeResponse();
+    if (bench.pipeline.admitsBodiless(response.web, fakeRequest(line))) response.end('a page');
+    return response;
+  };
+  assert.equal(letIn({ target: '/-/health' }).body?.toString(), 'a page');
+  assert.ok(letIn({ target: '/-/health', headers: [['content-length', '1, 1']] }).cut);
+  const withBody = letIn({ target: '/-/health', headers: [['content-length', '1']] });
+  assert.deepEqual([codeOf(withBody), withBody.lingers], [[400, 'REQUEST_INVALID', undefined], true]);
   bench.assertAtRest();
 });
 

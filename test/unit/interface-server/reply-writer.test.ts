@@ -1,32 +1,37 @@
 import assert from 'node:assert/strict';
 import { STATUS_CODES } from 'node:http';
 import { test } from 'node:test';
-import {
-  type ProblemOptions,
-  type ReplyOptions,
-  ReplyWriter,
-  writeProblem,
-} from '../../../interface-server/reply-writer.ts';
+import { type ProblemOptions, type ReplyOptions, ReplyWriter } from '../../../interface-server/reply-writer.ts';
+import { UnreadReplies } from '../../../interface-server/unread-replies.ts';
 import { type ReplyTimes, writeReply } from '../../../shared/envelope.ts';
 import { ERROR_KINDS, type ErrorCode, PlatformError } from '../../../shared/errors.ts';
 import { FrameWriter } from '../../../shared/link/frame.ts';
+import { type Random, systemRandom } from '../../../shared/random.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 import { FakeResponse } from '../../support/fake-web.ts';
 
 const TIMES: ReplyTimes = { queueMicros: 0, dispatchMicros: 12, handlerMicros: 1_234, dbMicros: 1_000_000 };
+/** @param float what chance says: 1 asks about no small answer, 0 about each, and makes each without a body the last */
+function replyWriter(float = 1): ReplyWriter {
+  const random: Random = { ...systemRandom, float: () => float };
+  const unread = new UnreadReplies({ clock: new FakeClock(), random, onCut: () => {} }, 10_000);
+  return new ReplyWriter('0123456789abcdef', unread);
+}
+
 const HEADERS = 'content-type: text/plain\r\nx-group: g1\r\nx-served-by: g1a\r\n';
 
 function reply(
   status: number,
   body: string,
-  fields: Partial<ReplyOptions> & { times?: ReplyTimes; headers?: string } = {},
+  fields: Partial<ReplyOptions> & { times?: ReplyTimes; headers?: string; float?: number } = {},
 ): FakeResponse {
-  const { times = TIMES, headers = HEADERS, ...options } = fields;
+  const { times = TIMES, headers = HEADERS, float, ...options } = fields;
   const writer = new FrameWriter(256);
   writeReply(writer, 1, { status, headers, body }, times);
   writer.endFrame();
   const response = new FakeResponse();
   const message = Buffer.concat([Buffer.from(writer.packed()), Buffer.from('next frame')]);
-  new ReplyWriter('0123456789abcdef').write(
+  replyWriter(float).write(
     response.web,
     { message, start: 0, end: writer.at },
     { counter: 26, isHead: false, closeConnection: false, ...options },
@@ -36,7 +41,7 @@ function reply(
 
 function problem(code: ErrorCode, options: Partial<ProblemOptions> = {}): FakeResponse {
   const response = new FakeResponse();
-  writeProblem(response.web, new PlatformError(code, 'what to do'), { requestId: 'r1', ...options });
+  replyWriter().writeProblem(response.web, new PlatformError(code, 'what to do'), { requestId: 'r1', ...options });
   return response;
 }
 
@@ -135,7 +140,7 @@ test('a problem from inside says who answered, and whether the effect is known',
 test('a problem of a service has its own type', () => {
   const response = new FakeResponse();
   const error = new PlatformError('SERVICE_PROBLEM', 'no', { status: 402, title: 'Pay first', problem: 'pay-first' });
-  writeProblem(response.web, error, { requestId: 'r1' });
+  replyWriter().writeProblem(response.web, error, { requestId: 'r1' });
   assert.deepEqual(
     [response.status, response.json['type'], response.json['title']],
     [402, 'urn:problem:pay-first', 'Pay first'],
@@ -146,4 +151,20 @@ test('HEAD gets the length of a problem and not the problem, and a connection is
   const response = problem('ROUTE_UNKNOWN', { isHead: true, closeConnection: true });
   assert.equal(response.body, undefined);
   assert.deepEqual([response.bareLength, response.closesConnection], [problem('ROUTE_UNKNOWN').body?.length, true]);
+});
+
+test('W3: a problem that must be the last of its connection is a whole answer, and lingers', () => {
+  for (const isHead of [false, true]) {
+    const response = problem('BODY_TOO_LARGE', { isLast: true, isHead });
+    assert.deepEqual([response.status, response.lingers, response.closesConnection], [413, true, true]);
+    assert.match(response.header('date') ?? '', /^\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/);
+    if (isHead) assert.equal(response.bareLength, problem('BODY_TOO_LARGE').body?.length);
+    else assert.deepEqual(response.json, problem('BODY_TOO_LARGE').json);
+  }
+});
+
+test('W3: now and then an answer without a body is the last of its connection', () => {
+  const [head, bare] = [reply(200, 'four', { isHead: true, float: 0 }), reply(204, '', { float: 0 })];
+  assert.deepEqual([head.bareLength, head.lingers, head.header('x-served-by')], [4, true, 'g1a']);
+  assert.deepEqual([bare.bareLength, bare.lingers, bare.status], [undefined, true, 204]);
 });

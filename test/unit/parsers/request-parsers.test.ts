@@ -8,7 +8,8 @@ import { type RouteDefinition, route, z } from '../../../app-server/sdk/sdk.ts';
 import { AccountKeyReader } from '../../../dispatcher-server/account-key-reader.ts';
 import { Admitter } from '../../../interface-server/admission.ts';
 import { contentTypeRefusal } from '../../../interface-server/published-routes.ts';
-import { ReplyWriter, writeProblem } from '../../../interface-server/reply-writer.ts';
+import { ReplyWriter } from '../../../interface-server/reply-writer.ts';
+import { UnreadReplies } from '../../../interface-server/unread-replies.ts';
 import { type AccountKeySource, clusterSchema } from '../../../shared/config/cluster-schema.ts';
 import {
   accountKeyOf,
@@ -20,8 +21,10 @@ import {
 } from '../../../shared/envelope.ts';
 import { PlatformError } from '../../../shared/errors.ts';
 import { FrameWriter } from '../../../shared/link/frame.ts';
+import { systemRandom } from '../../../shared/random.ts';
 import { bucketOfKey, hashAsciiBytes, hashOfKey, jdkUtf8Hash } from '../../../shared/routing/jdk-hash.ts';
 import { patternProblem, RouteTable } from '../../../shared/routing/route-table.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 import { FakeResponse, fakeRequest } from '../../support/fake-web.ts';
 import { frameOf } from '../../support/frames.ts';
 import { parserTest } from '../../support/parser-property.ts';
@@ -262,7 +265,11 @@ function replyFrame(status: number, headers: string, body: string): Buffer {
   return Buffer.from(writer.packed());
 }
 
-const replyWriter = new ReplyWriter('0123456789abcdef');
+const unread = new UnreadReplies(
+  { clock: new FakeClock(), random: { ...systemRandom, float: () => 1 }, onCut: () => {} },
+  10_000,
+);
+const replyWriter = new ReplyWriter('0123456789abcdef', unread);
 
 parserTest('a reply on its way to a client', {
   samples: [replyFrame(200, 'content-type: application/json\r\nx-group: g1\r\n', '{"a":1}'), replyFrame(204, '', '')],
@@ -284,7 +291,7 @@ parserTest('an error on its way to a client', {
       const frame = frameOf({ type: 5, code, amount: 1_500, payload });
       const { error, by, retryAfterMs } = readError(frame, 0, frame.length);
       const response = new FakeResponse();
-      writeProblem(response.web, error, { requestId: 'ab', by, retryAfterMs });
+      replyWriter.writeProblem(response.web, error, { requestId: 'ab', by, retryAfterMs });
       assert.equal(response.ends, 1);
       assert.ok(response.status >= 400 && response.status <= 599);
       assert.equal(typeof response.json['detail'], 'string');

@@ -1,0 +1,59 @@
+/**
+ * A program that a test starts, and that does not outlive the test's process.
+ *
+ * B1: a program that was started is stopped, also when the test process ends without saying so.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { eventually } from './eventually.ts';
+
+/**
+ * B1. Runs the program, tells its pid, and kills it when the other end of descriptor 3 closes: when we are gone. Ends with
+ * the program's exit code.
+ */
+const GUARD = `"$@" 3<&- & server=$!
+echo $server
+(read -r nothing <&3; kill -9 $server) & guard=$!
+wait $server; status=$?
+kill $guard
+exit $status`;
+
+const LAST_WORDS_CHARS_MAX = 4_000;
+const STOP_TIMEOUT_MS = 10_000;
+
+export class GuardedProcess {
+  pid = 0;
+  /** End of what it wrote to its standard error. */
+  lastWords = '';
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  static async start(program: string, args: readonly string[]): Promise<GuardedProcess> {
+    const child = spawn('/bin/sh', ['-c', GUARD, 'sh', program, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    });
+    const started = new GuardedProcess(child);
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      started.lastWords = (started.lastWords + text).slice(-LAST_WORDS_CHARS_MAX);
+    });
+    const [pid] = await once(child.stdout ?? child, 'data');
+    started.pid = Number(String(pid));
+    return started;
+  }
+
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null;
+  }
+
+  /** Resolves when it has ended; a program that does not end in time is killed. */
+  async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    if (this.hasEnded) return;
+    process.kill(this.pid, signal);
+    await eventually('the program to end', () => this.hasEnded, STOP_TIMEOUT_MS).catch(() =>
+      process.kill(this.pid, 'SIGKILL'),
+    );
+  }
+}
