@@ -7,8 +7,8 @@ export interface RawExchangeOptions {
   /** latin1: one character is one byte. Each part is a write of its own. */
   readonly parts: readonly string[];
   /**
-   * What is waited for: the connection's end, or an answer and then nothing for SILENCE_MS, or that nothing comes
-   * for that long. More than asked for is waited for at most until the time is over.
+   * What is waited for: the connection's end, or an answer and then nothing for SILENCE_MS, or that nothing at all comes
+   * for that long (else the end, too). More than asked for is waited for at most until the time is over.
    */
   readonly until: 'end' | 'answer' | 'silence';
   readonly timeoutMs?: number;
@@ -45,6 +45,7 @@ export function rawExchange(options: RawExchangeOptions): Promise<RawAnswer> {
     const listenForSilence = (): void => {
       if (until === 'end' || sent < parts.length) return;
       clearTimeout(silence);
+      if (until === 'silence' && received !== '') return; // who answers after all ends the connection, if not at once
       if (until === 'silence' || hasAnswer(received)) silence = setTimeout(() => settle(false), SILENCE_MS);
     };
     const sendNext = (): void => {
