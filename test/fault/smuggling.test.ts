@@ -64,8 +64,8 @@ const UNTIL = {
   ended: 'end',
   followed: 'end',
   one: 'answer',
-  waits: 'silence',
-  either: 'silence',
+  waits: 'nothing',
+  either: 'nothing',
 } as const;
 const RUNS_MAX = { refused: 0, ended: 1, followed: 1, one: 1, waits: 0, either: 1 } as const;
 

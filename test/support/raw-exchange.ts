@@ -7,10 +7,10 @@ export interface RawExchangeOptions {
   /** latin1: one character is one byte. Each part is a write of its own. */
   readonly parts: readonly string[];
   /**
-   * What is waited for: the connection's end, or an answer and then nothing for SILENCE_MS, or that nothing at all comes
-   * for that long (else the end, too). More than asked for is waited for at most until the time is over.
+   * What is waited for: the connection's end; or an answer, and then nothing for SILENCE_MS; or nothing for that long,
+   * whatever came before; or that nothing comes at all, else the end. At most until the time is over.
    */
-  readonly until: 'end' | 'answer' | 'silence';
+  readonly until: 'end' | 'answer' | 'silence' | 'nothing';
   readonly timeoutMs?: number;
 }
 
@@ -45,8 +45,8 @@ export function rawExchange(options: RawExchangeOptions): Promise<RawAnswer> {
     const listenForSilence = (): void => {
       if (until === 'end' || sent < parts.length) return;
       clearTimeout(silence);
-      if (until === 'silence' && received !== '') return; // who answers after all ends the connection, if not at once
-      if (until === 'silence' || hasAnswer(received)) silence = setTimeout(() => settle(false), SILENCE_MS);
+      if (until === 'nothing' && received !== '') return; // who answers after all ends the connection, if not at once
+      if (until !== 'answer' || hasAnswer(received)) silence = setTimeout(() => settle(false), SILENCE_MS);
     };
     const sendNext = (): void => {
       if (socket.destroyed) return;

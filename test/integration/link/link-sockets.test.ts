@@ -68,7 +68,8 @@ test('both ends of a link that is closed learn the typed reason', async () => {
   await eventually('the listener hears of it', () => server.closed.length > 0);
   assert.deepEqual([server.closed, dialer.closed], [['LINK_BACKPRESSURE'], ['LINK_BACKPRESSURE']]);
   const link = await opened(dialer);
-  server.listener.links[0]?.close('LINK_WINDOW_OVERRUN', 'a test');
+  const far = await eventually('the listener’s end is open', () => server.listener.links[0]);
+  far.close('LINK_WINDOW_OVERRUN', 'a test');
   await eventually('the dialer hears of it', () => dialer.closed.length > 1);
   assert.deepEqual([link.state.kind, dialer.closed[1]], ['closed', 'LINK_WINDOW_OVERRUN']);
 });
