@@ -28,7 +28,7 @@ export function readBody(response: WebResponse, bytesMax: number, listener: Body
       return;
     }
     // The server's buffer is gone after this call: the one copy a body takes here.
-    const copy = Buffer.allocUnsafeSlow(chunk.byteLength);
+    const copy = Buffer.allocUnsafe(chunk.byteLength); // small ones from Node's pool: memory of their own costs 0.5 µs
     copy.set(new Uint8Array(chunk));
     if (isLast) {
       listener.onBody(parts === undefined ? copy : Buffer.concat([...parts, copy], bytes));

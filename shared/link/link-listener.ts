@@ -114,7 +114,7 @@ export class LinkListener {
       open: (webSocket) => this.#accept(webSocket),
       message: (webSocket, message, isBinary) => {
         // The server's buffer is gone after this call: the one copy a request's bytes take here.
-        const owned = Buffer.allocUnsafeSlow(isBinary ? message.byteLength : 0);
+        const owned = Buffer.allocUnsafe(isBinary ? message.byteLength : 0);
         if (isBinary) owned.set(new Uint8Array(message));
         webSocket.getUserData().link?.receive(owned);
       },
