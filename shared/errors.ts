@@ -80,6 +80,21 @@ export const ERROR_KINDS = {
   SERVER_UNKNOWN: { wire: 86, status: 404, retryable: false, title: 'No such server' },
   LAST_SERVER: { wire: 87, status: 409, retryable: false, title: 'Last server of its kind' },
   NO_COORDINATOR: { wire: 88, status: 503, retryable: true, title: 'No coordinator answers' },
+  // Coordination.
+  PARK_REQUEST_INVALID: { wire: 100, status: 400, retryable: false, title: 'Park request invalid' },
+  PARK_DOMAIN_UNKNOWN: { wire: 101, status: 404, retryable: false, title: 'No such domain' },
+  PARK_NODE_UNKNOWN: { wire: 102, status: 404, retryable: false, title: 'No such node' },
+  PARK_NODE_EXISTS: { wire: 103, status: 409, retryable: false, title: 'Node exists' },
+  PARK_VERSION_CONFLICT: { wire: 104, status: 412, retryable: false, title: 'Version differs' },
+  PARK_RIGHTS_MISSING: { wire: 105, status: 403, retryable: false, title: 'Rights missing' },
+  PARK_SESSION_UNKNOWN: { wire: 106, status: 410, retryable: false, title: 'Session has ended' },
+  PARK_VALUE_TOO_LARGE: { wire: 107, status: 413, retryable: false, title: 'Value too large' },
+  PARK_LIMIT: { wire: 108, status: 507, retryable: true, title: 'Park is full' },
+  PARK_WATCH_BEHIND: { wire: 109, status: 503, retryable: true, title: 'Watch too slow' },
+  COORDINATOR_FENCED: { wire: 110, status: 503, retryable: true, title: 'Coordinator was replaced' },
+  JOURNAL_CORRUPT: { wire: 111, status: 500, retryable: false, title: 'Journal corrupt' },
+  NOT_LEADER: { wire: 112, status: 503, retryable: true, title: 'Coordinator does not lead' },
+  FENCE_OUTDATED: { wire: 113, status: 409, retryable: false, title: 'Fencing token outdated' },
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERROR_KINDS;
