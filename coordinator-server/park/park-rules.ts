@@ -2,9 +2,26 @@
  * What a transaction does to the park, or why it may not: the one place of the park's rules, for every store. Pure: a
  * store shows what the transaction touches (ParkView), and puts the changes in force if that has not changed since.
  *
- * (to be written: helper "core")
+ * T1: all of it or nothing: the first thing that may not be refuses the whole transaction.
+ * T2: the creator of a node may do everything to it while its session lives; everybody else what `access` says.
+ * T3: a domain comes with its first node and goes with its last. Only its creator deletes it whole, or, once it was set
+ *     deletable, everybody.
+ * T4: a generated name is greater than every name generated in the domain before, also when the domain was gone in
+ *     between: numbers begin above the revision of the domain's birth, and each takes a revision of its own.
+ * T5: what is in the platform's own domains only coordinators write.
  */
-import type { Access, ParkTransaction, WriteOutcome } from '../../shared/park/park-model.ts';
+import { PlatformError } from '../../shared/errors.ts';
+import {
+  ACCESS_RIGHTS,
+  type Access,
+  NAME_PATTERN,
+  PARK_LIMITS,
+  type ParkTransaction,
+  type ParkWrite,
+  PLATFORM_DOMAIN_PREFIX,
+  type WriteOutcome,
+  type WriteResult,
+} from '../../shared/park/park-model.ts';
 import type { Writer } from '../store/park-store.ts';
 
 /** A node as a store keeps it. */
@@ -37,14 +54,13 @@ export interface ParkView {
   readonly revision: number;
   domain(domain: string): DomainRecord | undefined;
   node(domain: string, node: string): NodeRecord | undefined;
-  /** How many nodes it has; 0 when there is no such domain. */
-  nodesOf(domain: string): number;
   /** @returns the session's name; undefined when it does not live */
   sessionName(id: string): string | undefined;
 }
 
 export type ParkChange =
   | { readonly kind: 'put'; readonly record: NodeRecord; readonly contentChanged: boolean }
+  /** T3: a domain whose last node goes, when all changes are in force, goes with it. */
   | { readonly kind: 'remove'; readonly domain: string; readonly node: string }
   | { readonly kind: 'domain'; readonly record: DomainRecord }
   /** With all its nodes. */
@@ -56,4 +72,320 @@ export interface Decision {
 }
 
 /** @throws PlatformError PARK_* */
-export declare function decide(view: ParkView, writer: Writer, transaction: ParkTransaction): Decision;
+export function decide(view: ParkView, writer: Writer, transaction: ParkTransaction): Decision {
+  requireShape(transaction);
+  if (writer.session !== '' && view.sessionName(writer.session) === undefined) throw sessionUnknown();
+  for (const { domain, node, version } of transaction.checks ?? []) {
+    requireName('domain', domain);
+    requireName('node', node);
+    requireVersion(domain, node, view.node(domain, node)?.version ?? 0, version);
+  }
+  const draft = new Draft(view, writer);
+  for (const write of transaction.writes) draft.apply(write); // T1
+  return draft.decision();
+}
+
+/** Domains and nodes that a transaction reads or writes: what a store has to show, and to find unchanged. */
+export function touchedBy(transaction: ParkTransaction): {
+  readonly domains: ReadonlySet<string>;
+  readonly nodes: readonly { readonly domain: string; readonly node: string }[];
+} {
+  const domains = new Set<string>();
+  const nodes: { domain: string; node: string }[] = [];
+  for (const { domain, node } of transaction.checks ?? []) nodes.push({ domain, node });
+  for (const write of transaction.writes) {
+    domains.add(write.domain);
+    if ('node' in write && write.node !== undefined) nodes.push({ domain: write.domain, node: write.node });
+  }
+  return { domains, nodes };
+}
+
+/** Name that a domain's number generates: sorts as the numbers do. */
+export function generatedName(number: number): string {
+  return `n${String(number).padStart(16, '0')}`;
+}
+
+/** What a transaction has come to so far. */
+class Draft {
+  readonly #view: ParkView;
+  readonly #writer: Writer;
+  readonly #revision: number;
+  readonly #changes: ParkChange[] = [];
+  readonly #results: WriteResult[] = [];
+  /** `domain/node` of what was written: no node twice, so later writes never depend on earlier ones. */
+  readonly #written = new Set<string>();
+  /** Domain records as they are by now, of those that changed. */
+  readonly #domains = new Map<string, DomainRecord>();
+  #namesGenerated = 0;
+
+  constructor(view: ParkView, writer: Writer) {
+    this.#view = view;
+    this.#writer = writer;
+    this.#revision = view.revision + 1;
+  }
+
+  apply(write: ParkWrite): void {
+    requireName('domain', write.domain);
+    if (write.domain.startsWith(PLATFORM_DOMAIN_PREFIX) && !this.#writer.platform) throw platformDomain(write.domain); // T5
+    switch (write.op) {
+      case 'create':
+        return this.#create(write);
+      case 'update':
+        return this.#update(write.domain, write.node, write.value, write.ifVersion, undefined);
+      case 'put':
+        return this.#put(write);
+      case 'delete':
+        return this.#delete(write.domain, write.node, write.ifVersion);
+      case 'delete-domain':
+        return this.#deleteDomain(write.domain);
+      case 'set-deletable':
+        return this.#setDeletable(write.domain);
+      default:
+        throw invalid(
+          `expected op create, update, put, delete, delete-domain or set-deletable, got ${shown((write as { op: unknown }).op)}`,
+        );
+    }
+  }
+
+  decision(): Decision {
+    return { changes: this.#changes, outcome: { revision: this.#revision, results: this.#results } };
+  }
+
+  #create(write: Extract<ParkWrite, { op: 'create' }>): void {
+    const { domain, value, access = 'all', ephemeral = false, ttlMs = 0 } = write;
+    requireValue(value);
+    requireAccess(access);
+    requireLifetime(ephemeral, ttlMs);
+    if (ephemeral && this.#writer.session === '')
+      throw invalid('expected a session for an ephemeral node, which lives by it: open one first');
+    const node = write.node ?? this.#generateName(domain);
+    this.#claim(domain, node);
+    const known = this.#view.node(domain, node);
+    if (known !== undefined) throw this.#nodeExists(known);
+    this.#born({ domain, node, value, access, ephemeral, ttlMs });
+  }
+
+  #put(write: Extract<ParkWrite, { op: 'put' }>): void {
+    const { domain, node, value, ifVersion, access, ttlMs } = write;
+    requireName('node', node);
+    if (this.#view.node(domain, node) !== undefined && ifVersion !== 0)
+      return this.#update(domain, node, value, ifVersion, ttlMs);
+    if (ifVersion !== undefined && ifVersion !== 0) throw versionConflict(domain, node, 0, ifVersion);
+    this.#create({ op: 'create', domain, node, value, access, ttlMs });
+  }
+
+  #update(domain: string, node: string, value: string, ifVersion: number | undefined, ttlMs: number | undefined): void {
+    requireValue(value);
+    if (ttlMs !== undefined) requireLifetime(false, ttlMs);
+    this.#claim(domain, node);
+    const known = this.#require(domain, node);
+    this.#requireRight(known, 'write');
+    if (ifVersion !== undefined) requireVersion(domain, node, known.version, ifVersion);
+    if (ttlMs !== undefined && known.ephemeral) requireLifetime(true, ttlMs);
+    const version = known.version + 1;
+    const record: NodeRecord = {
+      ...known,
+      value,
+      version,
+      modRevision: this.#revision,
+      ttlMs: ttlMs ?? known.ttlMs,
+      creator: this.#liveCreator(known.creator),
+    };
+    this.#changes.push({ kind: 'put', record, contentChanged: known.value !== value });
+    this.#results.push({ domain, node, version });
+  }
+
+  #delete(domain: string, node: string, ifVersion: number | undefined): void {
+    this.#claim(domain, node);
+    const known = this.#require(domain, node);
+    this.#requireRight(known, 'delete');
+    if (ifVersion !== undefined) requireVersion(domain, node, known.version, ifVersion);
+    this.#changes.push({ kind: 'remove', domain, node });
+    this.#results.push({ domain, node, version: 0 });
+  }
+
+  #deleteDomain(domain: string): void {
+    const record = this.#requireDomain(domain);
+    this.#claim(domain, '');
+    const { session, force } = this.#writer;
+    const isCreator = record.creator !== '' && record.creator === session;
+    if (!isCreator && !record.deletable && !force) {
+      const owner = this.#nameOf(record.creator);
+      const who = owner === '' ? 'whose session has ended' : owner;
+      throw rights(`domain ${domain} may be deleted by its creator only (${who}), who has not set it deletable`); // T3
+    }
+    this.#changes.push({ kind: 'remove-domain', domain });
+    this.#results.push({ domain, node: '', version: 0 });
+  }
+
+  #setDeletable(domain: string): void {
+    const record = this.#requireDomain(domain);
+    const { session, force } = this.#writer;
+    const isCreator = record.creator !== '' && record.creator === session;
+    if (!isCreator && !force) {
+      const owner = this.#nameOf(record.creator);
+      throw rights(
+        `domain ${domain} may be set deletable by its creator only (${owner === '' ? 'whose session has ended' : owner})`,
+      );
+    }
+    this.#setDomain({ ...record, deletable: true });
+    this.#results.push({ domain, node: '', version: 0 });
+  }
+
+  #born(born: Omit<NodeRecord, 'version' | 'createRevision' | 'modRevision' | 'creator'>): void {
+    const { domain, node } = born;
+    const revision = this.#revision;
+    this.#domainFor(domain);
+    const creator = this.#writer.session;
+    const record: NodeRecord = { ...born, version: 1, createRevision: revision, modRevision: revision, creator };
+    this.#changes.push({ kind: 'put', record, contentChanged: true });
+    this.#results.push({ domain, node, version: 1 });
+  }
+
+  /** T3: the domain's record, made when this is its first node. */
+  #domainFor(domain: string): DomainRecord {
+    const known = this.#domains.get(domain) ?? this.#view.domain(domain);
+    if (known !== undefined) return known;
+    const record = { domain, creator: this.#writer.session, deletable: false, nextName: this.#revision };
+    this.#setDomain(record);
+    return record;
+  }
+
+  /** T4 */
+  #generateName(domain: string): string {
+    if (++this.#namesGenerated > 1)
+      throw invalid('expected at most one node without a name in a transaction, got more');
+    const record = this.#domainFor(domain);
+    this.#setDomain({ ...record, nextName: record.nextName + 1 });
+    return generatedName(record.nextName);
+  }
+
+  #setDomain(record: DomainRecord): void {
+    const at = this.#changes.findIndex((change) => change.kind === 'domain' && change.record.domain === record.domain);
+    this.#domains.set(record.domain, record);
+    if (at >= 0) this.#changes[at] = { kind: 'domain', record };
+    else this.#changes.push({ kind: 'domain', record });
+  }
+
+  /** Each node once, and nothing beside the deletion of its whole domain. */
+  #claim(domain: string, node: string): void {
+    if (node !== '') requireName('node', node);
+    const beside =
+      node === '' ? [...this.#written].some((key) => key.startsWith(`${domain}/`)) : this.#written.has(`${domain}/`);
+    if (beside || this.#written.has(`${domain}/${node}`))
+      throw invalid(`expected each node once in a transaction, got ${domain}/${node} again: split the transaction`);
+    this.#written.add(`${domain}/${node}`);
+  }
+
+  #require(domain: string, node: string): NodeRecord {
+    const known = this.#view.node(domain, node);
+    if (known !== undefined) return known;
+    const where =
+      this.#view.domain(domain) === undefined ? `there is no domain ${domain}` : `domain ${domain} has no node ${node}`;
+    throw new PlatformError('PARK_NODE_UNKNOWN', `expected a node ${domain}/${node}, ${where}: create it, or use put`);
+  }
+
+  #requireDomain(domain: string): DomainRecord {
+    const record = this.#domains.get(domain) ?? this.#view.domain(domain);
+    if (record !== undefined) return record;
+    throw new PlatformError(
+      'PARK_DOMAIN_UNKNOWN',
+      `expected a domain ${domain}, there is none: a domain comes with its first node`,
+    );
+  }
+
+  /** T2 */
+  #requireRight(known: NodeRecord, what: 'write' | 'delete'): void {
+    const { session, force } = this.#writer;
+    if (force || (known.creator !== '' && known.creator === session)) return;
+    if (known.access === 'all' || (known.access === 'read-write' && what === 'write')) return;
+    const owner = this.#nameOf(known.creator);
+    const who = owner === '' ? 'its creator, whose session has ended' : `its creator ${owner}`;
+    throw rights(
+      `${known.domain}/${known.node} is ${known.access} for everybody but ${who}: it may not be ${what === 'write' ? 'written' : 'deleted'}`,
+    );
+  }
+
+  #nodeExists(known: NodeRecord): PlatformError {
+    const owner = this.#nameOf(known.creator);
+    const whose = owner === '' ? '' : `, created by ${owner}`;
+    const detail = `expected no node ${known.domain}/${known.node}, there is one (version ${known.version}${whose}): update it, or use put`;
+    return new PlatformError('PARK_NODE_EXISTS', detail);
+  }
+
+  #nameOf(session: string): string {
+    return session === '' ? '' : (this.#view.sessionName(session) ?? '');
+  }
+
+  #liveCreator(session: string): string {
+    return session !== '' && this.#view.sessionName(session) !== undefined ? session : '';
+  }
+}
+
+function requireShape({ checks = [], writes }: ParkTransaction): void {
+  if (writes.length < 1 || writes.length > PARK_LIMITS.writesMax)
+    throw invalid(`expected 1 to ${PARK_LIMITS.writesMax} writes in a transaction, got ${writes.length}`);
+  if (checks.length > PARK_LIMITS.checksMax)
+    throw invalid(`expected at most ${PARK_LIMITS.checksMax} checks in a transaction, got ${checks.length}`);
+}
+
+/** @throws PlatformError PARK_REQUEST_INVALID */
+export function requireName(what: 'domain' | 'node', name: string): void {
+  if (NAME_PATTERN.test(name)) return;
+  const detail = `expected a ${what} of 1 to ${PARK_LIMITS.nameCharsMax} letters, digits and . _ - : that begins with a letter or digit, got ${shown(name)}`;
+  throw invalid(detail);
+}
+
+function requireValue(value: string): void {
+  // A UTF-16 unit is at most three bytes: most values need no counting.
+  if (value.length * 3 <= PARK_LIMITS.valueBytesMax) return;
+  const bytes = Buffer.byteLength(value);
+  if (bytes <= PARK_LIMITS.valueBytesMax) return;
+  const detail = `expected a value of at most ${PARK_LIMITS.valueBytesMax} bytes of JSON, got ${bytes}: keep what is large elsewhere, and its address here`;
+  throw new PlatformError('PARK_VALUE_TOO_LARGE', detail);
+}
+
+function requireAccess(access: Access): void {
+  if (!ACCESS_RIGHTS.includes(access))
+    throw invalid(`expected access ${ACCESS_RIGHTS.join(', ')}, got ${shown(access)}`);
+}
+
+function requireLifetime(ephemeral: boolean, ttlMs: number): void {
+  if (ttlMs === 0) return;
+  if (ephemeral) throw invalid('expected ephemeral or ttlMs, got both: an ephemeral node goes with its session');
+  const { nodeTtlMsMin, nodeTtlMsMax } = PARK_LIMITS;
+  if (!Number.isInteger(ttlMs) || ttlMs < nodeTtlMsMin || ttlMs > nodeTtlMsMax)
+    throw invalid(`expected a ttlMs of ${nodeTtlMsMin} to ${nodeTtlMsMax}, got ${shown(ttlMs)}`);
+}
+
+function requireVersion(domain: string, node: string, version: number, expected: number): void {
+  if (version !== expected) throw versionConflict(domain, node, version, expected);
+}
+
+function versionConflict(domain: string, node: string, version: number, expected: number): PlatformError {
+  const has = version === 0 ? 'there is no such node' : `it has version ${version}`;
+  const detail = `expected version ${expected} of ${domain}/${node}, ${has}: read it again, decide again, write again`;
+  return new PlatformError('PARK_VERSION_CONFLICT', detail);
+}
+
+function sessionUnknown(): PlatformError {
+  return new PlatformError('PARK_SESSION_UNKNOWN', 'expected a session that lives, this one has ended: open a new one');
+}
+
+function platformDomain(domain: string): PlatformError {
+  return rights(
+    `${domain} is one of the platform's own domains (${PLATFORM_DOMAIN_PREFIX}*): only coordinators write it`,
+  );
+}
+
+function rights(what: string): PlatformError {
+  return new PlatformError('PARK_RIGHTS_MISSING', what);
+}
+
+function invalid(detail: string): PlatformError {
+  return new PlatformError('PARK_REQUEST_INVALID', detail);
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? `"${value.slice(0, 64)}"` : String(value).slice(0, 64);
+}
