@@ -23,7 +23,8 @@ export const POLL_EVERY_MS = 5_000;
 
 export interface ConfigWatcherOptions {
   readonly file: string;
-  readonly onConfig: (config: ClusterConfig) => void;
+  /** @param text of the file */
+  readonly onConfig: (config: ClusterConfig, text: string) => void;
   /** The file cannot be read, or is no valid config; said once per content. */
   readonly onProblems: (problems: readonly ConfigProblem[]) => void;
   readonly log?: Logger;
@@ -124,7 +125,7 @@ export class ConfigWatcher {
     if (this.#closed || seen === this.#lastSeen) return; // W2
     this.#lastSeen = seen;
     try {
-      if (result.ok) onConfig(result.config);
+      if (result.ok) onConfig(result.config, result.text);
       else onProblems(result.problems);
     } catch (err) {
       this.#log.error({ err, file }, 'config could not be taken up');

@@ -2,9 +2,9 @@
  * The way of everything that reaches the coordinator, on one screen:
  *
  *   link opens    → the published state is sent
- *   join          → checked → lease granted → (app server) its manifest → publisher → disk → every link
+ *   join          → checked → lease granted → (app server) its manifest → publisher → park → every link
  *   renew, leave  → checked → lease prolonged, or ended
- *   config edited → decided → publisher → disk → every link; or refused, with the reasons kept for the status
+ *   config edited → decided → publisher → park → every link; or refused, with the reasons kept for the status
  *   a while       → leases that have run out are ended
  *
  * Q1: what a peer says is checked before it is used; a peer that says anything else loses its link.
@@ -20,9 +20,12 @@ import { type ErrorCode, PlatformError, toPlatformError } from '../shared/errors
 import type { Link, LinkHandlers } from '../shared/link/link.ts';
 import type { Logger } from '../shared/log.ts';
 import type { PublishedState } from '../shared/published-state.ts';
+import type { ConfigHistory } from './config-history.ts';
 import { decideConfig } from './config-publisher.ts';
+import type { MemberNodes } from './member-nodes.ts';
 import { type MembershipEffect, MembershipState } from './membership-state.ts';
 import { birthEpochOf } from './publication.ts';
+import type { RouteManifest } from './route-catalog.ts';
 import type { StatePublisher } from './state-publisher.ts';
 
 /** A quarter of the shortest lease a config allows. */
@@ -40,6 +43,10 @@ export interface Refusal {
 
 export interface CoordinatorPipelineOptions {
   readonly publisher: StatePublisher;
+  /** Told who is a member. */
+  readonly memberNodes?: Pick<MemberNodes, 'joined' | 'gone'> | undefined;
+  /** Told what was published. */
+  readonly history?: Pick<ConfigHistory, 'published'> | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -48,6 +55,9 @@ export class CoordinatorPipeline {
   readonly members = new MembershipState();
   /** Open links, and the epoch last sent on each. */
   readonly #links = new Map<Link, number>();
+  /** What the app servers that have joined here declared; at most MEMBERS_MAX. */
+  readonly #manifests = new Map<string, Omit<RouteManifest, 'order'>>();
+  readonly #options: CoordinatorPipelineOptions;
   readonly #publisher: StatePublisher;
   readonly #log: Logger;
   readonly #clock: Clock;
@@ -57,6 +67,7 @@ export class CoordinatorPipeline {
   #resentAtMs: number;
 
   constructor(options: CoordinatorPipelineOptions) {
+    this.#options = options;
     this.#publisher = options.publisher;
     this.#log = options.log;
     this.#clock = options.clock;
@@ -98,19 +109,26 @@ export class CoordinatorPipeline {
 
   #onJoin(link: Link, join: JoinNotice): void {
     const { routes, stateEpoch, mapEpoch, ...identity } = join;
-    const effects = this.members.join(identity, this.#clock.nowMs(), this.#leaseTtlMs());
+    const effects = this.members.join(identity, this.#clock.nowMs(), this.leaseTtlMs);
     this.#perform(effects, link, 0);
     if (effects.some((effect) => effect.kind === 'refused')) return;
     this.#publisher.raiseFloor(stateEpoch, mapEpoch);
     if (routes === undefined) return;
-    this.#publisher.declare({ serverId: identity.serverId, version: identity.version, routes });
+    const manifest = { serverId: identity.serverId, version: identity.version, routes };
+    this.#manifests.set(identity.serverId, manifest);
+    this.#publisher.declare(manifest);
+  }
+
+  /** Those that joined before this coordinator led are declared now. */
+  declareJoined(): void {
+    for (const manifest of this.#manifests.values()) this.#publisher.declare(manifest);
   }
 
   #onRenew(link: Link, value: unknown): void {
     const { sequence, load } = parseRenew(value);
     const { serverId, incarnation } = link.peer; // Q2
     this.#perform(
-      this.members.renew(serverId, incarnation, load, this.#clock.nowMs(), this.#leaseTtlMs()),
+      this.members.renew(serverId, incarnation, load, this.#clock.nowMs(), this.leaseTtlMs),
       link,
       sequence,
     );
@@ -139,6 +157,8 @@ export class CoordinatorPipeline {
         case 'joined':
         case 'left':
         case 'expired':
+          if (effect.kind === 'joined') this.#options.memberNodes?.joined(effect.member.identity);
+          else this.#options.memberNodes?.gone(effect.member.identity.serverId);
           this.#log.info({ member: effect.member.identity }, `member ${effect.kind}`);
       }
     }
@@ -172,6 +192,7 @@ export class CoordinatorPipeline {
 
   /** Sends a state that is on disk to every link. */
   publish(state: PublishedState): void {
+    this.#options.history?.published(state);
     for (const link of this.#links.keys()) this.#send(link, state);
   }
 
@@ -207,7 +228,7 @@ export class CoordinatorPipeline {
     link.close('LINK_FRAME_INVALID', detail);
   }
 
-  #leaseTtlMs(): number {
+  get leaseTtlMs(): number {
     return this.#publisher.accepted?.config.coordinator.leaseTtlMs ?? 1_000;
   }
 }

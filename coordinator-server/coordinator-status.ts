@@ -5,6 +5,7 @@ import { VERSION } from '../shared/version.ts';
 import type { Refusal } from './coordinator-pipeline.ts';
 import type { Member } from './membership-state.ts';
 import { type ServiceState, serviceState } from './service-state.ts';
+import type { StoreStatus } from './store/park-store.ts';
 
 export interface CoordinatorFacts {
   readonly serverId: string;
@@ -18,6 +19,9 @@ export interface CoordinatorFacts {
   readonly members: readonly Member[];
   readonly routeConflicts: readonly string[];
   readonly links: number;
+  /** Id of the coordinator that leads; '' while unknown. */
+  readonly leader: string;
+  readonly park: StoreStatus;
   readonly nowMs: number;
 }
 
@@ -40,7 +44,9 @@ export function coordinatorStatus(facts: CoordinatorFacts): unknown {
       state: refusal?.stands === true ? 'refused; the last good one is published' : 'published',
       lastRefusal: refusal === undefined ? null : refusalRow(refusal),
     },
+    leader: facts.leader,
     links: facts.links,
+    park: facts.park,
     members: membersOf(facts),
     routes: state?.routes ?? [],
     routeConflicts: facts.routeConflicts,

@@ -11,6 +11,7 @@ import { PlatformError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { PublishedState, TakenOut, TakenOutServers } from '../shared/published-state.ts';
 import { checkSchema } from '../shared/schema-check.ts';
+import type { Leadership } from './leadership.ts';
 import { type ServiceFacts, type ServiceState, serviceState, standIns } from './service-state.ts';
 
 /** What all of them answer. */
@@ -33,6 +34,7 @@ export interface OperatorActionsOptions {
     readonly takenOut: TakenOutServers;
     takeOut(serverId: string, how: TakenOut | undefined): Promise<number>;
   };
+  readonly leadership: Pick<Leadership, 'leading' | 'leaderId'>;
   readonly member: ServiceFacts['member'];
   readonly log: Logger;
 }
@@ -53,7 +55,8 @@ export function operatorActions(options: OperatorActionsOptions): Readonly<Recor
 }
 
 async function order(options: OperatorActionsOptions, how: TakenOut | undefined, body: unknown): Promise<OrderAnswer> {
-  const { publisher, log } = options;
+  const { publisher, leadership, log } = options;
+  if (!leadership.leading) throw new PlatformError('NOT_LEADER', notLeader(leadership.leaderId));
   const { server: serverId, force } = parseOrder(body);
   const server = requireServer(options, serverId);
   const was = publisher.takenOut[serverId] ?? 'ready';
@@ -118,3 +121,9 @@ const CONSEQUENCES = {
   interface: 'clients have nobody to turn to',
   coordinator: 'config changes wait',
 };
+
+function notLeader(leaderId: string): string {
+  if (leaderId === '')
+    return 'Expected the coordinator that leads, and none does at the moment: try again in a second.';
+  return `Expected the coordinator that leads, which is ${leaderId}: give it the order.`;
+}

@@ -10,119 +10,138 @@ import { Metrics } from '../shared/metrics.ts';
 import { PublishedStateFile, publishedStatePath } from '../shared/published-state-file.ts';
 import { systemRandom } from '../shared/random.ts';
 import type { RunningServer, ServerOptions, StartServer } from '../shared/server-process.ts';
+import { ConfigHistory } from './config-history.ts';
 import { ConfigWatcher } from './config-watcher.ts';
+import { Controllers } from './controllers.ts';
 import { CoordinatorPipeline, EXPIRE_EVERY_MS } from './coordinator-pipeline.ts';
 import { coordinatorStatus } from './coordinator-status.ts';
+import type { Leadership } from './leadership.ts';
+import { MemberNodes } from './member-nodes.ts';
+import { openStore } from './open-store.ts';
 import { operatorActions } from './operator-actions.ts';
+import { ParkPublication } from './park-publication.ts';
 import { parsePublication } from './publication-schema.ts';
 import { StatePublisher } from './state-publisher.ts';
+import type { ParkStore } from './store/park-store.ts';
 
 export const startCoordinatorServer: StartServer = async (options) => {
-  const { config, serverId, log } = options;
+  const { config, serverId, log, rootFolder } = options;
   const clock = systemClock;
   const server = config.coordinator.servers.find((candidate) => candidate.id === serverId);
   if (server === undefined) {
     throw new PlatformError('USAGE', `Expected the id of a coordinator of ${options.configFile}, got ${serverId}.`);
   }
-  const stateFile = publishedStatePath(options.rootFolder, config.dataFolder, serverId);
-  const publisher = new StatePublisher({
-    file: new PublishedStateFile(stateFile, parsePublication),
-    log,
-    clock,
-    onPublished: (state) => pipeline.publish(state),
-  });
-  const pipeline = new CoordinatorPipeline({ publisher, log, clock });
-  publisher.recover(config.cluster);
-  return await serve(options, server, publisher, pipeline);
+  const { store, leadership } = await openStore({ config, serverId, rootFolder, log, clock, random: systemRandom });
+  try {
+    return await serve(options, server, store, leadership);
+  } catch (thrown) {
+    await store.close();
+    throw thrown;
+  }
 };
 
 async function serve(
   options: ServerOptions,
   addresses: { readonly listen: string; readonly admin: string },
-  publisher: StatePublisher,
-  pipeline: CoordinatorPipeline,
+  store: ParkStore,
+  leadership: Leadership,
 ): Promise<RunningServer> {
-  const { config, serverId, log, token, configFile } = options;
+  const { config, serverId, log, token, configFile, rootFolder } = options;
   const clock = systemClock;
   const startedAtMs = clock.nowMs();
+  const stateFile = publishedStatePath(rootFolder, config.dataFolder, serverId);
+  const publisher = new StatePublisher({
+    keeper: new ParkPublication({ store, file: new PublishedStateFile(stateFile, parsePublication), log }),
+    log,
+    clock,
+    onPublished: (state) => pipeline.publish(state),
+  });
+  const history = new ConfigHistory({ store, log, wallMs: () => clock.wallMs() });
+  const members = new MemberNodes({ store, log, clock });
+  const pipeline = new CoordinatorPipeline({ publisher, history, memberNodes: members, log, clock });
+  const { cluster } = config;
+  const parts = { store, leadership, publisher, pipeline, history, members };
+  const controllers = new Controllers({ ...parts, cluster, log, clock });
   const listener = new LinkListener({
     address: addresses.listen,
-    identity: {
-      cluster: config.cluster,
-      token,
-      role: 'coordinator',
-      serverId,
-      incarnation: makeIncarnation(systemRandom),
-    },
+    identity: { cluster, token, role: 'coordinator', serverId, incarnation: makeIncarnation(systemRandom) },
     acceptRoles: ['interface', 'dispatcher', 'app', 'tool'],
     settings: linkSettingsOf(config),
     handlers: pipeline.linkHandlers,
     log,
   });
   const listen = await listener.listen();
-  try {
-    pipeline.offerConfig(config);
-    publisher.begin();
-    await publisher.settled();
-    if (publisher.state === undefined) throw new PlatformError('STORE_UNAVAILABLE', publisher.writeFailure);
-  } catch (thrown) {
-    listener.close();
-    throw thrown;
-  }
-  const admin = await startAdminServer({
-    address: addresses.admin,
-    serverId,
-    tier: 'coordinator',
-    token,
-    metrics: coordinatorMetrics(serverId, publisher, pipeline),
-    ready: () => ({
-      ready: publisher.writeFailure === '',
-      reasons: publisher.writeFailure === '' ? [] : [publisher.writeFailure],
-    }),
-    status: () =>
-      coordinatorStatus({
-        serverId,
-        pid: process.pid,
-        startedAtMs,
-        configFile,
-        state: publisher.state,
-        publishedAtWallMs: publisher.publishedAtWallMs,
-        writeFailure: publisher.writeFailure,
-        refusal: pipeline.refusal,
-        members: pipeline.members.list(),
-        routeConflicts: publisher.conflicts,
-        links: pipeline.linkCount,
-        nowMs: clock.nowMs(),
-      }),
-    actions: operatorActions({ publisher, member: (id) => pipeline.members.get(id), log }),
-  }).catch((thrown: unknown) => {
-    listener.close();
-    throw thrown;
-  });
-  const ticker = clock.every(EXPIRE_EVERY_MS, () => pipeline.onTick());
   const watcher = new ConfigWatcher({
     file: configFile,
-    onConfig: (edited) => pipeline.offerConfig(edited),
+    onConfig: (edited, text) => controllers.offerConfig(edited, text),
     onProblems: (problems) => pipeline.refuseConfig('CONFIG_INVALID', formatConfigProblems(problems).split('\n')),
     log,
   });
-  watcher.start();
-  return {
-    serverId,
-    tier: 'coordinator',
-    listen,
-    admin: admin.address,
-    stop: async () => {
-      watcher.close();
-      ticker.cancel();
-      listener.close();
-      admin.close();
-      await publisher.close();
-    },
-  };
+  try {
+    controllers.offerConfig(config, '');
+    await controllers.start();
+    const admin = await startAdminServer({
+      address: addresses.admin,
+      serverId,
+      tier: 'coordinator',
+      token,
+      metrics: coordinatorMetrics(serverId, publisher, pipeline, store),
+      ready: () => readiness(publisher, store),
+      status: () =>
+        coordinatorStatus({
+          serverId,
+          pid: process.pid,
+          startedAtMs,
+          configFile,
+          state: publisher.state,
+          publishedAtWallMs: publisher.publishedAtWallMs,
+          writeFailure: publisher.writeFailure,
+          refusal: pipeline.refusal,
+          members: pipeline.members.list(),
+          routeConflicts: publisher.conflicts,
+          links: pipeline.linkCount,
+          leader: leadership.leaderId,
+          park: store.status(),
+          nowMs: clock.nowMs(),
+        }),
+      actions: operatorActions({ publisher, leadership, member: (id) => pipeline.members.get(id), log }),
+    });
+    const ticker = clock.every(EXPIRE_EVERY_MS, () => pipeline.onTick());
+    watcher.start();
+    return {
+      serverId,
+      tier: 'coordinator',
+      listen,
+      admin: admin.address,
+      stop: async () => {
+        watcher.close();
+        ticker.cancel();
+        listener.close();
+        admin.close();
+        await controllers.close();
+        await publisher.close();
+        await store.close();
+      },
+    };
+  } catch (thrown) {
+    listener.close();
+    await controllers.close();
+    throw thrown;
+  }
 }
 
-function coordinatorMetrics(serverId: string, publisher: StatePublisher, pipeline: CoordinatorPipeline): Metrics {
+function readiness(publisher: StatePublisher, store: ParkStore): { ready: boolean; reasons: string[] } {
+  const reasons = [publisher.writeFailure, store.status().writeFailure].filter((reason) => reason !== '');
+  if (publisher.state === undefined) reasons.push('nothing is published yet');
+  return { ready: reasons.length === 0, reasons };
+}
+
+function coordinatorMetrics(
+  serverId: string,
+  publisher: StatePublisher,
+  pipeline: CoordinatorPipeline,
+  store: ParkStore,
+): Metrics {
   const metrics = new Metrics({ serverId, tier: 'coordinator' });
   metrics.gauge('trunkline_published_epoch', 'Epoch of the published state', () => publisher.state?.epoch ?? 0);
   metrics.gauge('trunkline_config_refused', '1 while the config file holds a config that was refused', () =>
@@ -133,6 +152,13 @@ function coordinatorMetrics(serverId: string, publisher: StatePublisher, pipelin
       labels: { state },
       value: pipeline.members.list().filter((member) => member.lease.kind === state).length,
     })),
+  );
+  metrics.gauge('trunkline_park_revision', 'Revision of the park', () => store.status().revision);
+  metrics.gauge('trunkline_park_nodes', 'Nodes in the park', () => store.status().nodes);
+  metrics.gauge('trunkline_park_sessions', 'Sessions of the park that live', () => store.status().sessions);
+  metrics.gauge('trunkline_park_watches', 'Watches on the park', () => store.status().watches);
+  metrics.gauge('trunkline_park_refuses_writes', '1 while the park takes no writes', () =>
+    store.status().writeFailure === '' ? 0 : 1,
   );
   return metrics;
 }

@@ -1,17 +1,17 @@
 /**
  * Turns accepted configs and manifests into published states, one after the other.
  *
- * S1: a state is on disk before any server hears of it, so an epoch never names two contents, nor goes back after a crash.
+ * S1: a state is in the park before any server hears of it, so an epoch never names two contents, nor goes back after a crash.
  * S2: changes that come while a write is under way are published together by the next one.
  * S3: a disk that fails stops publishing, nothing else: the last published state stands, and writing is tried again.
  */
 import { type Clock, systemClock, type TimerHandle } from '../shared/clock.ts';
 import { clusterServers } from '../shared/cluster-servers.ts';
-import { NOTICE_BYTES_MAX } from '../shared/constants.ts';
 import { PlatformError, toPlatformError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
+import { PARK_LIMITS } from '../shared/park/park-model.ts';
 import type { PublishedState, TakenOut, TakenOutServers } from '../shared/published-state.ts';
-import type { PublishedStateFile } from '../shared/published-state-file.ts';
+import type { StateFileContent } from '../shared/published-state-file.ts';
 import type { AcceptedConfig } from './config-publisher.ts';
 import { aboveEpochs, birthEpochOf, type Draft, nextPublication, type Publication } from './publication.ts';
 import { type RouteManifest, unionRoutes, withManifest } from './route-catalog.ts';
@@ -20,8 +20,18 @@ export const WRITE_RETRY_MS = 1_000;
 /** Room for the epoch of the state that is really published. */
 const EPOCH_DIGITS_MAX = 16;
 
+/** Where publications last: the park (park-publication.ts). */
+export interface PublicationKeeper {
+  /** What messages call it. */
+  readonly file: string;
+  read(): StateFileContent<Publication> | Promise<StateFileContent<Publication>>;
+  /** Resolves once it lasts. */
+  write(publication: Publication): Promise<void>;
+  close(): Promise<void>;
+}
+
 export interface StatePublisherOptions {
-  readonly file: PublishedStateFile<Publication>;
+  readonly keeper: PublicationKeeper;
   readonly log: Logger;
   readonly clock?: Clock;
   /** A state has been published: it is to be sent to every server. */
@@ -29,7 +39,7 @@ export interface StatePublisherOptions {
 }
 
 export class StatePublisher {
-  readonly #file: PublishedStateFile<Publication>;
+  readonly #keeper: PublicationKeeper;
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #onPublished: (state: PublishedState) => void;
@@ -45,20 +55,20 @@ export class StatePublisher {
   #closed = false;
 
   constructor(options: StatePublisherOptions) {
-    this.#file = options.file;
+    this.#keeper = options.keeper;
     this.#log = options.log;
     this.#clock = options.clock ?? systemClock;
     this.#onPublished = options.onPublished;
   }
 
   /**
-   * Takes up what the disk holds.
+   * Takes up what is kept.
    * @param cluster name that the state has to be of
-   * @throws PlatformError CONFIG_INVALID when the disk holds a state that this coordinator must not replace
+   * @throws PlatformError CONFIG_INVALID when it is a state that this coordinator must not replace
    */
-  recover(cluster: string): void {
-    const { file } = this.#file;
-    const content = this.#file.read();
+  async recover(cluster: string): Promise<void> {
+    const { file } = this.#keeper;
+    const content = await this.#keeper.read();
     if (content.kind === 'absent') return;
     if (content.kind === 'damaged') {
       this.#log.error(
@@ -92,6 +102,24 @@ export class StatePublisher {
   begin(): void {
     this.#begun = true;
     this.#start();
+  }
+
+  /** Publishes nothing until it recovers and begins again: another coordinator does. */
+  async pause(): Promise<void> {
+    this.#begun = false;
+    this.#retry?.cancel();
+    await this.#run;
+  }
+
+  /** Another coordinator has published this. */
+  follow(state: PublishedState): void {
+    if (this.#begun || state.epoch <= (this.#published?.state.epoch ?? -1)) return;
+    const manifests = this.#draft?.manifests ?? [];
+    this.#published = { state, manifests };
+    this.#publishedAtWallMs = this.#clock.wallMs();
+    const { config, bucketMap, takenOut } = state;
+    this.#draft = { accepted: { config, bucketMap }, manifests, takenOut, epochFloor: 0 };
+    this.#onPublished(state);
   }
 
   /** What every server may be told (S1). */
@@ -179,13 +207,14 @@ export class StatePublisher {
     this.#closed = true;
     this.#retry?.cancel();
     await this.#run;
+    await this.#keeper.close();
   }
 
   #take(draft: Draft): void {
     const { state } = nextPublication(this.#published, draft, 0).publication;
     const stateBytes = Buffer.byteLength(JSON.stringify(state)) + EPOCH_DIGITS_MAX;
-    if (stateBytes > NOTICE_BYTES_MAX) {
-      const detail = `Expected config and routes of at most ${NOTICE_BYTES_MAX} bytes together, got ${stateBytes}: fewer routes or servers.`;
+    if (stateBytes > PARK_LIMITS.valueBytesMax) {
+      const detail = `Expected config and routes of at most ${PARK_LIMITS.valueBytesMax} bytes together, got ${stateBytes}: fewer routes or servers.`;
       throw new PlatformError('CONFIG_INVALID', detail);
     }
     this.#draft = draft;
@@ -201,7 +230,7 @@ export class StatePublisher {
   async #publishAll(): Promise<void> {
     this.#running = true;
     try {
-      while (this.#draft !== undefined && !this.#closed) {
+      while (this.#draft !== undefined && this.#begun && !this.#closed) {
         const birthEpoch = birthEpochOf(this.#clock.wallMs());
         const { publication, changed } = nextPublication(this.#published, this.#draft, birthEpoch);
         this.#reportConflicts(publication.manifests);
@@ -220,7 +249,7 @@ export class StatePublisher {
   /** S1 @returns whether it is on disk */
   async #write(publication: Publication): Promise<boolean> {
     try {
-      await this.#file.write(publication);
+      await this.#keeper.write(publication);
     } catch (thrown) {
       this.#onWriteFailure(thrown);
       return false;
@@ -231,7 +260,7 @@ export class StatePublisher {
 
   /** S3 */
   #onWriteFailure(thrown: unknown): void {
-    const failure = `${this.#file.file} cannot be written: ${toPlatformError(thrown).detail}`;
+    const failure = `${this.#keeper.file} cannot be written: ${toPlatformError(thrown).detail}`;
     if (failure !== this.#writeFailure) this.#log.error({ failure, retryInMs: WRITE_RETRY_MS }, 'state not published');
     this.#writeFailure = failure;
     if (!this.#closed) this.#retry = this.#clock.after(WRITE_RETRY_MS, () => this.#start());

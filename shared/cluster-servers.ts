@@ -12,12 +12,13 @@ export interface ClusterServer {
   readonly groupId: string | undefined;
 }
 
-/** @returns servers from the back to the front: coordinators, app servers, dispatchers, interface servers */
+/** @returns servers from the back to the front: coordinators (the checkpointer last), app servers, dispatchers, interface servers */
 export function clusterServers(config: ClusterConfig): ClusterServer[] {
   const ofTier = (tier: Tier, servers: readonly ServerConfig[], groupId?: string): ClusterServer[] =>
     servers.map((server) => ({ serverId: server.id, tier, listen: server.listen, admin: server.admin, groupId }));
+  const { servers: coordinators, checkpointer } = config.coordinator;
   return [
-    ...ofTier('coordinator', config.coordinator.servers),
+    ...ofTier('coordinator', checkpointer === undefined ? coordinators : [...coordinators, checkpointer]),
     ...config.groups.flatMap((group) => ofTier('app', group.appServers, group.id)),
     ...ofTier('dispatcher', config.dispatcher.servers),
     ...ofTier('interface', config.interface.servers),

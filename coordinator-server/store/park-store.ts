@@ -27,6 +27,9 @@ export interface Writer {
   readonly platform: boolean;
 }
 
+/** Of what the coordinator itself keeps in the park. */
+export const PLATFORM_WRITER: Writer = { session: '', force: true, platform: true };
+
 export interface SessionGrant {
   /** Secret: whoever knows it acts as its holder. 32 hex digits. */
   readonly id: string;

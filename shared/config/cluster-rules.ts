@@ -27,6 +27,7 @@ const RULES: readonly Rule[] = [
   healthAgrees,
   dataFolderIsItsOwn,
   servicesAreDistinct,
+  coordinatorsFitTheirStore,
 ];
 
 /** @returns everything that breaks a rule; empty for a config that can be run */
@@ -44,9 +45,12 @@ interface PlacedServer {
 }
 
 function tierServers(config: ClusterConfig): PlacedServer[] {
-  return (['coordinator', 'interface', 'dispatcher'] as const).flatMap((tier) =>
+  const { checkpointer } = config.coordinator;
+  const standby = checkpointer === undefined ? [] : [{ at: ['coordinator', 'checkpointer'], server: checkpointer }];
+  const inTiers = (['coordinator', 'interface', 'dispatcher'] as const).flatMap((tier) =>
     config[tier].servers.map((server, index) => ({ at: [tier, 'servers', index], server })),
   );
+  return [...inTiers, ...standby];
 }
 
 function appServers(config: ClusterConfig): PlacedServer[] {
@@ -245,4 +249,33 @@ function servicesAreDistinct({ services }: ClusterConfig): PlacedProblem[] {
     services.map((folder, index) => ({ at: ['services', index], value: path.normalize(`${folder}/`), came: folder })),
     'each folder once',
   );
+}
+
+/** A journal is one process's; coordinators that share an etcd keep nothing of their own. */
+function coordinatorsFitTheirStore({ coordinator }: ClusterConfig): PlacedProblem[] {
+  const { store, endpoints, servers, checkpointer } = coordinator;
+  const problems: PlacedProblem[] = [];
+  if (store === 'etcd') {
+    if (endpoints.length === 0)
+      problems.push(
+        problem(['coordinator', 'endpoints'], 'expected the endpoints of etcd with `store: etcd`, came none'),
+      );
+    if (checkpointer !== undefined)
+      problems.push(
+        problem(['coordinator', 'checkpointer'], 'expected none with `store: etcd`, which keeps its own copies'),
+      );
+    return problems;
+  }
+  if (servers.length > 1)
+    problems.push(
+      problem(
+        ['coordinator', 'servers'],
+        `expected one coordinator with \`store: journal\`, came ${servers.length}; several share an etcd`,
+      ),
+    );
+  if (endpoints.length > 0)
+    problems.push(
+      problem(['coordinator', 'endpoints'], 'expected none with `store: journal`; endpoints are of `store: etcd`'),
+    );
+  return problems;
 }

@@ -246,6 +246,24 @@ const group = z.strictObject({
     .describe('Independent databases, each holding all data of the group; all of one kind; the first is the leader'),
 });
 
+const etcdEndpoint = z.string().regex(/^https?:\/\/[^\s/]+$/, 'expected http://HOST:PORT or https://HOST:PORT');
+
+const journal = z.strictObject({
+  flushEveryMs: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(10)
+    .describe('What a crash may take of the domains in `asyncDomains`'),
+  asyncDomains: z
+    .array(
+      z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\*?$/, 'expected a domain, or the beginning of some and *'),
+    )
+    .max(64)
+    .default([])
+    .describe('Domains whose writes are answered before they are on disk: names, or beginnings of names with a *'),
+});
+
 export const clusterSchema = z
   .strictObject({
     version: z.literal(1).describe('Version of this file format'),
@@ -255,13 +273,22 @@ export const clusterSchema = z
       .default('data')
       .describe('Where everything that lasts is kept; relative to the folder the command runs in'),
     coordinator: z.strictObject({
-      servers: z.array(server).min(1).max(1).describe('One coordinator for now'),
+      servers: z.array(server).min(1).max(7).describe('One with a journal; several with etcd, of which one leads'),
       leaseTtlMs: z
         .int()
         .min(200)
         .max(60_000)
         .default(1_000)
         .describe('A server silent for longer is no member any more'),
+      store: z
+        .enum(['journal', 'etcd'])
+        .default('journal')
+        .describe('Where coordinators keep the park: on the disk of the one there is, or in etcd'),
+      endpoints: z.array(etcdEndpoint).max(16).default([]).describe('Of etcd: e.g. http://10.0.0.1:2379'),
+      journal: journal.prefault({}),
+      checkpointer: server
+        .optional()
+        .describe('Follows the journal, makes its snapshots, and can be promoted in the place of a lost coordinator'),
     }),
     interface: z.strictObject({
       dispatcherPolicy: policy.default('round-robin'),

@@ -25,7 +25,12 @@ export interface ConfigProblem {
 }
 
 export type ConfigResult =
-  | { readonly ok: true; readonly config: ClusterConfig }
+  | {
+      readonly ok: true;
+      readonly config: ClusterConfig;
+      /** As it was read. */
+      readonly text: string;
+    }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
 
 /** A cluster of 100 groups × 64 app servers, every key written out, has 0.6 MiB. */
@@ -43,7 +48,7 @@ export function parseClusterConfig(text: string, file: string): ConfigResult {
   const parsed = checkSchema(clusterSchema, input);
   if (parsed === undefined) return refused(file, 'expected a config, came a value that cannot be compared with any');
   const placed = parsed.success ? clusterRuleProblems(parsed.data) : schemaProblems(parsed.error.issues, input);
-  if (parsed.success && placed.length === 0) return { ok: true, config: parsed.data }; // L1
+  if (parsed.success && placed.length === 0) return { ok: true, config: parsed.data, text }; // L1
   return { ok: false, problems: arranged(placed.map((problem) => located(problem, yaml.source, file))) };
 }
 

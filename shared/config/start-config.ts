@@ -13,7 +13,7 @@ import type { PublishedState } from '../published-state.ts';
 import { buildBucketMap } from '../routing/bucket-map.ts';
 import type { ClusterConfig } from './cluster-schema.ts';
 import { whatMovesData } from './data-moves.ts';
-import { type ConfigProblem, type ConfigResult, formatConfigProblems } from './load-cluster-config.ts';
+import { type ConfigProblem, formatConfigProblems } from './load-cluster-config.ts';
 
 export type StartConfig =
   | { readonly kind: 'file'; readonly config: ClusterConfig }
@@ -28,7 +28,12 @@ export type StartConfig =
   /** The file has mistakes, and nothing was ever published to this server. */
   | { readonly kind: 'none'; readonly problems: readonly ConfigProblem[] };
 
-export function chooseStartConfig(file: ConfigResult, published: PublishedState | undefined): StartConfig {
+/** What a config file was found to hold. */
+export type FoundConfig =
+  | { readonly ok: true; readonly config: ClusterConfig }
+  | { readonly ok: false; readonly problems: readonly ConfigProblem[] };
+
+export function chooseStartConfig(file: FoundConfig, published: PublishedState | undefined): StartConfig {
   if (!file.ok) {
     if (published === undefined) return { kind: 'none', problems: file.problems };
     const reasons = formatConfigProblems(file.problems).split('\n');

@@ -63,7 +63,12 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'trunkline-pipeline-'));
   clock = new ManualClock();
   const file = new PublishedStateFile(join(folder, 'state.json'), (value) => value as Publication);
-  publisher = new StatePublisher({ file, log: silentLogger, clock, onPublished: (state) => pipeline.publish(state) });
+  publisher = new StatePublisher({
+    keeper: file,
+    log: silentLogger,
+    clock,
+    onPublished: (state) => pipeline.publish(state),
+  });
   pipeline = new CoordinatorPipeline({ publisher, log: silentLogger, clock });
   pipeline.offerConfig(smallClusterConfig());
   publisher.begin();

@@ -23,8 +23,9 @@ beforeEach(() => {
       return 2;
     },
   };
+  const leadership = { leading: true, leaderId: 'c1' };
   const alive = { lease: { kind: 'alive' }, load: null } as unknown as Member;
-  actions = operatorActions({ publisher, member: () => alive, log: silentLogger });
+  actions = operatorActions({ publisher, leadership, member: () => alive, log: silentLogger });
 });
 
 async function order(action: string, body: unknown): Promise<OrderAnswer> {

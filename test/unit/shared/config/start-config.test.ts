@@ -1,14 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { ClusterConfig, GroupConfig } from '../../../../shared/config/cluster-schema.ts';
-import type { ConfigResult } from '../../../../shared/config/load-cluster-config.ts';
-import { chooseStartConfig, type StartConfig, stateAsFound } from '../../../../shared/config/start-config.ts';
+
+import {
+  chooseStartConfig,
+  type FoundConfig,
+  type StartConfig,
+  stateAsFound,
+} from '../../../../shared/config/start-config.ts';
 import type { PublishedState } from '../../../../shared/published-state.ts';
 import { smallClusterConfig, smallState } from '../../../support/small-cluster.ts';
 
 const published = smallState(7);
 
-const INVALID: ConfigResult = {
+const INVALID: FoundConfig = {
   ok: false,
   problems: [
     { file: 'cluster.yaml', line: 3, column: 5, path: 'token', message: 'expected a token' },
@@ -17,7 +22,7 @@ const INVALID: ConfigResult = {
 };
 const INVALID_LINES = ['cluster.yaml:3:5: token: expected a token', 'cluster.yaml:9:1: expected a key'];
 
-function file(change: (config: ClusterConfig) => unknown = () => undefined): ConfigResult & { ok: true } {
+function file(change: (config: ClusterConfig) => unknown = () => undefined): FoundConfig & { ok: true } {
   const config = smallClusterConfig();
   change(config);
   return { ok: true, config };
@@ -39,33 +44,32 @@ const fromPublished = (code: 'CONFIG_INVALID' | 'CONFIG_MOVES_DATA', reasons: st
   reasons,
 });
 
-const CASES: readonly [what: string, file: ConfigResult, published: PublishedState | undefined, start: StartConfig][] =
+const CASES: readonly [what: string, file: FoundConfig, published: PublishedState | undefined, start: StartConfig][] = [
   [
-    [
-      'an invalid file, nothing published: none, and the problems',
-      INVALID,
-      undefined,
-      { kind: 'none', problems: INVALID.problems },
-    ],
-    [
-      'an invalid file: the published config, and the problems as lines',
-      INVALID,
-      published,
-      fromPublished('CONFIG_INVALID', INVALID_LINES),
-    ],
-    ['a valid file, nothing published: the file', swapped, undefined, { kind: 'file', config: swapped.config }],
-    ['the file that was published: the file', file(), published, { kind: 'file', config: published.config }],
-    ['other limits: the file', moreToSay, published, { kind: 'file', config: moreToSay.config }],
-    ['other addresses: the file', moved, published, { kind: 'file', config: moved.config }],
-    [
-      'replicas in another order: the published config, and why',
-      otherReplicas,
-      published,
-      fromPublished('CONFIG_MOVES_DATA', [
-        'groups.g1.replicas: the order was g1r1, g1r2, the file says g1r2, g1r1; the first one leads every write: put it back as it was.',
-      ]),
-    ],
-  ];
+    'an invalid file, nothing published: none, and the problems',
+    INVALID,
+    undefined,
+    { kind: 'none', problems: INVALID.problems },
+  ],
+  [
+    'an invalid file: the published config, and the problems as lines',
+    INVALID,
+    published,
+    fromPublished('CONFIG_INVALID', INVALID_LINES),
+  ],
+  ['a valid file, nothing published: the file', swapped, undefined, { kind: 'file', config: swapped.config }],
+  ['the file that was published: the file', file(), published, { kind: 'file', config: published.config }],
+  ['other limits: the file', moreToSay, published, { kind: 'file', config: moreToSay.config }],
+  ['other addresses: the file', moved, published, { kind: 'file', config: moved.config }],
+  [
+    'replicas in another order: the published config, and why',
+    otherReplicas,
+    published,
+    fromPublished('CONFIG_MOVES_DATA', [
+      'groups.g1.replicas: the order was g1r1, g1r2, the file says g1r2, g1r1; the first one leads every write: put it back as it was.',
+    ]),
+  ],
+];
 
 describe('a server starts, with', () => {
   for (const [what, file, state, start] of CASES) {

@@ -1,0 +1,131 @@
+/**
+ * Every config that was published, as its file was, in the park's domain `trunkline.configs`: a node an epoch, named by
+ * its 16 digits, so that names sort by age. `./trunkline config history` shows them, `rollback` puts one back in place
+ * of the file, which stays what counts.
+ *
+ * H1: a config is recorded after it was published; when a crash comes in between, at the next publication or start.
+ * H2: the newest CONFIGS_KEPT_MAX are kept; writing one more deletes the oldest in the same transaction.
+ */
+import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import type { ClusterConfig } from '../shared/config/cluster-schema.ts';
+import { toPlatformError } from '../shared/errors.ts';
+import type { Logger } from '../shared/log.ts';
+import { PARK_LIMITS, type ParkWrite } from '../shared/park/park-model.ts';
+import type { PublishedState } from '../shared/published-state.ts';
+import { type ParkStore, PLATFORM_WRITER } from './store/park-store.ts';
+
+export const CONFIGS_DOMAIN = 'trunkline.configs';
+/** A year of weekly changes; at most 50 MiB of the park. */
+export const CONFIGS_KEPT_MAX = 50;
+const EPOCH_DIGITS = 16;
+
+export const configRecordSchema = z.object({
+  epoch: z.int().min(0),
+  at: z.string(),
+  /** Top-level fields that differ from the config before; `birth`: the first. */
+  changes: z.array(z.string()),
+  /** SHA-256 of the config with every default filled in. */
+  checksum: z.string(),
+  /** The file; null when it was not seen (the coordinator was down) or is too large to keep. */
+  text: z.string().nullable(),
+});
+
+export type ConfigRecord = z.infer<typeof configRecordSchema>;
+
+interface OfferedConfig {
+  readonly config: ClusterConfig;
+  readonly text: string;
+}
+
+export interface ConfigHistoryOptions {
+  readonly store: ParkStore;
+  readonly log: Logger;
+  readonly wallMs: () => number;
+}
+
+export class ConfigHistory {
+  readonly #options: ConfigHistoryOptions;
+  #names: string[] | undefined;
+  #newest: { readonly checksum: string; readonly config: ClusterConfig | undefined } | undefined;
+  #offered: OfferedConfig | undefined;
+  /** One record at a time, in the order of publication. */
+  #recording: Promise<void> = Promise.resolve();
+
+  constructor(options: ConfigHistoryOptions) {
+    this.#options = options;
+  }
+
+  /** The config file held this; whether it is taken up is decided elsewhere. */
+  offered(config: ClusterConfig, text: string): void {
+    this.#offered = { config, text };
+  }
+
+  /** H1: to be told of every published state. */
+  published(state: PublishedState): void {
+    this.#recording = this.#recording
+      .then(() => this.#record(state))
+      .catch((thrown: unknown) => {
+        const reason = toPlatformError(thrown).detail;
+        this.#options.log.warn(
+          { epoch: state.epoch, reason },
+          'config not kept in the history; the next one is tried again',
+        );
+      });
+  }
+
+  async settled(): Promise<void> {
+    await this.#recording;
+  }
+
+  async #record({ epoch, config }: PublishedState): Promise<void> {
+    const names = (this.#names ??= await this.#load());
+    const checksum = checksumOf(config);
+    if (this.#newest?.checksum === checksum) {
+      this.#newest = { checksum, config };
+      return;
+    }
+    const text =
+      this.#offered !== undefined && isDeepStrictEqual(this.#offered.config, config) ? this.#offered.text : null;
+    const at = new Date(this.#options.wallMs()).toISOString();
+    const changes = this.#changes(config);
+    const record: ConfigRecord = { epoch, at, changes, checksum, text };
+    const node = String(epoch).padStart(EPOCH_DIGITS, '0');
+    const writes: ParkWrite[] = [{ op: 'put', domain: CONFIGS_DOMAIN, node, value: valueOf(record), access: 'read' }];
+    const kept = [...names.filter((name) => name !== node), node];
+    const dropped = kept.splice(0, Math.max(0, kept.length - CONFIGS_KEPT_MAX)).slice(0, PARK_LIMITS.writesMax - 1);
+    for (const name of dropped) writes.push({ op: 'delete', domain: CONFIGS_DOMAIN, node: name }); // H2
+    await this.#options.store.write(PLATFORM_WRITER, { writes });
+    this.#names = kept;
+    this.#newest = { checksum, config };
+  }
+
+  #changes(config: ClusterConfig): string[] {
+    if (this.#newest === undefined) return ['birth'];
+    const before = this.#newest.config;
+    if (before === undefined) return [];
+    const fields = Object.keys(config) as (keyof ClusterConfig)[];
+    return fields.filter((field) => !isDeepStrictEqual(before[field], config[field]));
+  }
+
+  async #load(): Promise<string[]> {
+    const { nodes } = await this.#options.store.list(CONFIGS_DOMAIN, '', PARK_LIMITS.listNodesMax);
+    const newest = nodes.at(-1);
+    if (newest !== undefined) {
+      const record = configRecordSchema.safeParse(JSON.parse(newest.value));
+      this.#newest = { checksum: record.success ? record.data.checksum : '', config: undefined };
+    }
+    return nodes.map(({ node }) => node);
+  }
+}
+
+function valueOf(record: ConfigRecord): string {
+  const value = JSON.stringify(record);
+  if (Buffer.byteLength(value) <= PARK_LIMITS.valueBytesMax) return value;
+  return JSON.stringify({ ...record, text: null });
+}
+
+function checksumOf(config: ClusterConfig): string {
+  return createHash('sha256').update(JSON.stringify(config)).digest('hex');
+}
