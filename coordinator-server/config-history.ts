@@ -80,7 +80,7 @@ export class ConfigHistory {
   }
 
   async #record({ epoch, config }: PublishedState): Promise<void> {
-    const names = (this.#names ??= await this.#load());
+    const names = this.#names ?? (await this.#load());
     const checksum = checksumOf(config);
     if (this.#newest?.checksum === checksum) {
       this.#newest = { checksum, config };
@@ -92,7 +92,9 @@ export class ConfigHistory {
     const changes = this.#changes(config);
     const record: ConfigRecord = { epoch, at, changes, checksum, text };
     const node = String(epoch).padStart(EPOCH_DIGITS, '0');
-    const writes: ParkWrite[] = [{ op: 'put', domain: CONFIGS_DOMAIN, node, value: valueOf(record), access: 'read' }];
+    const writes: ParkWrite[] = [
+      { op: 'put', domain: CONFIGS_DOMAIN, node, value: recordText(record), access: 'read' },
+    ];
     const kept = [...names.filter((name) => name !== node), node];
     const dropped = kept.splice(0, Math.max(0, kept.length - CONFIGS_KEPT_MAX)).slice(0, PARK_LIMITS.writesMax - 1);
     for (const name of dropped) writes.push({ op: 'delete', domain: CONFIGS_DOMAIN, node: name }); // H2
@@ -120,7 +122,7 @@ export class ConfigHistory {
   }
 }
 
-function valueOf(record: ConfigRecord): string {
+function recordText(record: ConfigRecord): string {
   const value = JSON.stringify(record);
   if (Buffer.byteLength(value) <= PARK_LIMITS.valueBytesMax) return value;
   return JSON.stringify({ ...record, text: null });

@@ -139,8 +139,8 @@ export class Controllers {
   #onEvent(event: ParkEvent): void {
     const { leadership, publisher, log } = this.#options;
     if (leadership.leading) return; // it wrote that itself
-    const nodes = event.kind === 'content' ? event.nodes : event.kind === 'put' ? [event.node] : [];
-    for (const { value } of nodes) {
+    if (event.kind === 'removed') return;
+    for (const { value } of event.kind === 'put' ? [event.node] : event.nodes) {
       try {
         publisher.follow(parsePublishedState(JSON.parse(value)));
       } catch (thrown) {

@@ -9,7 +9,9 @@
  *
  * Q1: what a peer says is checked before it is used; a peer that says anything else loses its link.
  * Q2: a server speaks for itself only: id, incarnation and tier are those that its link has proved.
- * Q3: a server whose link missed a state gets it at the latest after RESEND_EVERY_MS.
+ * Q3: a server that acts on a state of a later term shows that a checkpointer was promoted in this coordinator's place:
+ *     this one is fenced, and serves nothing any more.
+ * Q4: a server whose link missed a state gets it at the latest after RESEND_EVERY_MS.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { BoundedLog } from '../shared/bounded-log.ts';
@@ -45,6 +47,8 @@ export interface CoordinatorPipelineOptions {
   readonly publisher: StatePublisher;
   /** Told who is a member. */
   readonly memberNodes?: Pick<MemberNodes, 'joined' | 'gone'> | undefined;
+  /** A server acts on a state of this later term (Q3). */
+  readonly onFenced?: ((term: number, serverId: string) => void) | undefined;
   /** Told what was published. */
   readonly history?: Pick<ConfigHistory, 'published'> | undefined;
   readonly log: Logger;
@@ -108,7 +112,15 @@ export class CoordinatorPipeline {
   }
 
   #onJoin(link: Link, join: JoinNotice): void {
-    const { routes, stateEpoch, mapEpoch, ...identity } = join;
+    const { routes, stateEpoch, mapEpoch, term, ...identity } = join;
+    if (term > this.#publisher.term) {
+      this.#options.onFenced?.(term, identity.serverId); // Q3
+      link.close(
+        'COORDINATOR_FENCED',
+        `a coordinator of term ${term} has replaced this one of term ${this.#publisher.term}`,
+      );
+      return;
+    }
     const effects = this.members.join(identity, this.#clock.nowMs(), this.leaseTtlMs);
     this.#perform(effects, link, 0);
     if (effects.some((effect) => effect.kind === 'refused')) return;
@@ -207,7 +219,7 @@ export class CoordinatorPipeline {
     this.#resentAtMs = nowMs;
     const { state } = this.#publisher;
     if (state === undefined) return;
-    for (const [link, epoch] of this.#links) if (epoch < state.epoch) this.#send(link, state); // Q3
+    for (const [link, epoch] of this.#links) if (epoch < state.epoch) this.#send(link, state); // Q4
   }
 
   #send(link: Link, state: PublishedState): void {

@@ -23,6 +23,8 @@ export interface Draft {
   readonly takenOut: TakenOutServers;
   /** Highest epoch known to be in use; 0: none. */
   readonly epochFloor: number;
+  /** Of the journal; 0 with etcd. */
+  readonly term: number;
 }
 
 export interface NextPublication {
@@ -42,20 +44,20 @@ export function birthEpochOf(wallMs: number): number {
 export function nextPublication(last: Publication | undefined, draft: Draft, birthEpoch: number): NextPublication {
   const { config, bucketMap } = draft.accepted;
   const appServers = config.groups.flatMap((group) => group.appServers.map((server) => server.id));
-  const { takenOut } = draft;
+  const { takenOut, term } = draft;
   const manifests = onlyNamed(draft.manifests, new Set(appServers));
   const { routes } = unionRoutes(manifests);
   const lastEpoch = last?.state.epoch ?? birthEpoch - 1;
   const behind = lastEpoch < draft.epochFloor; // B1
   if (last !== undefined && !behind) {
-    const same = { epoch: lastEpoch, config, bucketMap, routes, takenOut };
+    const same = { epoch: lastEpoch, term, config, bucketMap, routes, takenOut };
     if (isDeepStrictEqual(last.state, same)) {
       const changed = isDeepStrictEqual(last.manifests, manifests) ? 'nothing' : 'manifests'; // B2
       return { publication: { state: last.state, manifests }, changed };
     }
   }
   const epoch = Math.max(lastEpoch, draft.epochFloor) + 1; // B1
-  return { publication: { state: { epoch, config, bucketMap, routes, takenOut }, manifests }, changed: 'state' };
+  return { publication: { state: { epoch, term, config, bucketMap, routes, takenOut }, manifests }, changed: 'state' };
 }
 
 /** @returns the draft with what it publishes above both epochs (B1), or the same draft when it is already */

@@ -32,6 +32,8 @@ export interface PublicationKeeper {
 
 export interface StatePublisherOptions {
   readonly keeper: PublicationKeeper;
+  /** Of the journal; 0 with etcd. */
+  readonly term: number;
   readonly log: Logger;
   readonly clock?: Clock;
   /** A state has been published: it is to be sent to every server. */
@@ -40,6 +42,7 @@ export interface StatePublisherOptions {
 
 export class StatePublisher {
   readonly #keeper: PublicationKeeper;
+  readonly #term: number;
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #onPublished: (state: PublishedState) => void;
@@ -56,6 +59,7 @@ export class StatePublisher {
 
   constructor(options: StatePublisherOptions) {
     this.#keeper = options.keeper;
+    this.#term = options.term;
     this.#log = options.log;
     this.#clock = options.clock ?? systemClock;
     this.#onPublished = options.onPublished;
@@ -87,7 +91,7 @@ export class StatePublisher {
       throw new PlatformError('CONFIG_INVALID', detail);
     }
     const { config, bucketMap, takenOut } = state;
-    this.#draft = { accepted: { config, bucketMap }, manifests, takenOut, epochFloor: 0 };
+    this.#draft = { accepted: { config, bucketMap }, manifests, takenOut, epochFloor: 0, term: this.#term };
     if (content.kind === 'whole') {
       this.#published = content.value;
       this.#publishedAtWallMs = this.#clock.wallMs();
@@ -118,7 +122,7 @@ export class StatePublisher {
     this.#published = { state, manifests };
     this.#publishedAtWallMs = this.#clock.wallMs();
     const { config, bucketMap, takenOut } = state;
-    this.#draft = { accepted: { config, bucketMap }, manifests, takenOut, epochFloor: 0 };
+    this.#draft = { accepted: { config, bucketMap }, manifests, takenOut, epochFloor: 0, term: this.#term };
     this.#onPublished(state);
   }
 
@@ -130,6 +134,10 @@ export class StatePublisher {
   /** The newest accepted config, published or about to be. */
   get accepted(): AcceptedConfig | undefined {
     return this.#draft?.accepted;
+  }
+
+  get term(): number {
+    return this.#term;
   }
 
   get publishedAtWallMs(): number {
@@ -152,7 +160,7 @@ export class StatePublisher {
 
   /** @throws PlatformError CONFIG_INVALID when the state would be too large to send */
   accept(accepted: AcceptedConfig): void {
-    const draft = this.#draft ?? { manifests: [], takenOut: {}, epochFloor: 0 };
+    const draft = this.#draft ?? { manifests: [], takenOut: {}, epochFloor: 0, term: this.#term };
     this.#take({ ...draft, accepted, takenOut: onlyServersOf(accepted, draft.takenOut) });
   }
 

@@ -125,6 +125,7 @@ export class CoordinationClient {
       ...(routes === undefined ? {} : { routes }),
       stateEpoch: this.#state?.epoch ?? 0,
       mapEpoch: this.#state?.bucketMap.epoch ?? 0,
+      term: this.#state?.term ?? 0,
     };
     this.#leases.set(link, leaseAtJoin(this.#leases.get(link), this.#clock.nowMs()));
     link.notify(TOPIC.join, join);
@@ -165,6 +166,7 @@ export class CoordinationClient {
       this.#refuse(epoch, thrown); // J3: the link stays, a later state may fit
       return;
     }
+    if (state.term < (this.#state?.term ?? 0)) return; // J1: of a coordinator that was replaced
     if (this.#takeUp(state)) this.#save(state);
   }
 

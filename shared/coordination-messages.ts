@@ -21,6 +21,7 @@ import {
   parseWith,
   routeEntrySchema,
   serverIdSchema,
+  termSchema,
 } from './published-state-schema.ts';
 import type { Tier } from './server-process.ts';
 
@@ -42,8 +43,8 @@ export interface Membership {
   readonly routes?: readonly RouteEntry[] | undefined;
 }
 
-/** `stateEpoch` and `mapEpoch` are those of the state the server acts on; 0: none yet. */
-export type JoinNotice = Membership & { readonly stateEpoch: number; readonly mapEpoch: number };
+/** `stateEpoch`, `mapEpoch` and `term` are those of the state the server acts on; 0: none yet. */
+export type JoinNotice = Membership & { readonly stateEpoch: number; readonly mapEpoch: number; readonly term: number };
 
 export interface RenewNotice {
   /** 1, 2, 3… on each link; comes back in the answer. */
@@ -72,6 +73,7 @@ const joinSchema = z.object({
   routes: z.array(routeEntrySchema).max(MANIFEST_ROUTES_MAX).optional(),
   stateEpoch: epochSchema.max(EPOCH_MAX - EPOCHS_ABOVE_MIN),
   mapEpoch: epochSchema.max(MAP_EPOCH_MAX - EPOCHS_ABOVE_MIN),
+  term: termSchema.default(0),
 });
 
 const sequenceSchema = z.int().min(0).max(Number.MAX_SAFE_INTEGER);

@@ -18,6 +18,12 @@ const BUCKETS_MAX = 65_536;
 /** A request carries the epoch of its dispatcher's bucket map in 32 bits. */
 export const MAP_EPOCH_MAX = 2 ** 32 - 1;
 
+/** Of a journal: one more for every promotion of a checkpointer. */
+export const termSchema = z
+  .int()
+  .min(0)
+  .max(2 ** 32 - 1);
+
 export const epochSchema = z.int().min(0).max(EPOCH_MAX);
 
 /** Ids appear in URLs and file names; the same rule as in the config. */
@@ -49,6 +55,7 @@ const bucketMapSchema = z
 const publishedStateSchema = z
   .object({
     epoch: epochSchema,
+    term: termSchema.default(0),
     config: clusterSchema,
     bucketMap: bucketMapSchema,
     routes: z.array(routeEntrySchema).max(100 * MANIFEST_ROUTES_MAX),

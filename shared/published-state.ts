@@ -1,7 +1,7 @@
 /**
  * What the coordinator publishes and every other server acts on: one immutable value, replaced as a whole.
  *
- * P1: `epoch` only grows; a server ignores a state whose epoch is not above the one it has.
+ * P1: `epoch` only grows; a server ignores a state whose epoch is not above the one it has, and any of an older term.
  * P2: `bucketMap.epoch` only grows, and grows with every change of an owner.
  */
 import type { ClusterConfig } from './config/cluster-schema.ts';
@@ -40,6 +40,8 @@ export type TakenOutServers = Readonly<Record<string, TakenOut>>;
 
 export interface PublishedState {
   readonly epoch: number;
+  /** Of the journal it was published from: raised when a checkpointer is promoted; 0 with etcd. Never goes back. */
+  readonly term: number;
   readonly config: ClusterConfig;
   readonly bucketMap: BucketMap;
   readonly routes: readonly RouteEntry[];

@@ -2,7 +2,7 @@
 import http from 'node:http';
 import type { ClusterConfig } from '../../shared/config/cluster-schema.ts';
 import { readSecret } from '../../shared/config/secret.ts';
-import { ERROR_KINDS, type ErrorCode, PlatformError } from '../../shared/errors.ts';
+import { ERROR_KINDS, type ErrorCode, PlatformError, toPlatformError } from '../../shared/errors.ts';
 import { reachableAddress } from '../local-cluster/readiness.ts';
 import { CHECKOUT_FOLDER } from './checkout.ts';
 
@@ -25,6 +25,7 @@ export class CoordinatorAdmin {
    */
   async act(action: string, body: unknown): Promise<unknown> {
     let reason = '';
+    let refused: PlatformError | undefined;
     for (const address of this.#addresses) {
       let answer: { status: number; text: string };
       try {
@@ -34,8 +35,15 @@ export class CoordinatorAdmin {
         reason = `${address}: ${code ?? message}`;
         continue;
       }
-      return answerOf(address, answer);
+      try {
+        return answerOf(address, answer);
+      } catch (thrown) {
+        const error = toPlatformError(thrown);
+        if (error.code !== 'NOT_LEADER') throw error;
+        refused = error; // another one may lead
+      }
     }
+    if (refused !== undefined) throw refused;
     const detail = `no coordinator answers (${reason}). Does the cluster run, on this machine, with this config? Requests flow without a coordinator; this order needs it. SIGTERM drains a server without one.`;
     throw new PlatformError('NO_COORDINATOR', detail);
   }

@@ -9,6 +9,7 @@ function draft(changes: Partial<Draft> = {}): Draft {
     manifests: [{ serverId: 'g1a', version: '1', order: 1, routes: [echoRoute()] }],
     takenOut: {},
     epochFloor: 0,
+    term: 1,
     ...changes,
   };
 }

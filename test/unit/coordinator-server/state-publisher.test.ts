@@ -30,7 +30,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 function makePublisher(onPublished = (state: PublishedState): void => void published.push(state)): StatePublisher {
   const stateFile = new PublishedStateFile(file, (value) => value as Publication);
-  return new StatePublisher({ keeper: stateFile, log: silentLogger, clock, onPublished });
+  return new StatePublisher({ keeper: stateFile, term: 1, log: silentLogger, clock, onPublished });
 }
 
 async function born(publisher: StatePublisher): Promise<StatePublisher> {
