@@ -15,9 +15,8 @@ import { ConfigWatcher } from './config-watcher.ts';
 import { Controllers } from './controllers.ts';
 import { CoordinatorPipeline, EXPIRE_EVERY_MS } from './coordinator-pipeline.ts';
 import { coordinatorStatus } from './coordinator-status.ts';
-import type { Leadership } from './leadership.ts';
 import { MemberNodes } from './member-nodes.ts';
-import { openStore } from './open-store.ts';
+import { type OpenedStore, openStore } from './open-store.ts';
 import { operatorActions } from './operator-actions.ts';
 import { ParkPublication } from './park-publication.ts';
 import { parsePublication } from './publication-schema.ts';
@@ -31,11 +30,11 @@ export const startCoordinatorServer: StartServer = async (options) => {
   if (server === undefined) {
     throw new PlatformError('USAGE', `Expected the id of a coordinator of ${options.configFile}, got ${serverId}.`);
   }
-  const { store, leadership } = await openStore({ config, serverId, rootFolder, log, clock, random: systemRandom });
+  const opened = await openStore({ config, serverId, rootFolder, log, clock, random: systemRandom });
   try {
-    return await serve(options, server, store, leadership);
+    return await serve(options, server, opened);
   } catch (thrown) {
-    await store.close();
+    await opened.store.close();
     throw thrown;
   }
 };
@@ -43,8 +42,7 @@ export const startCoordinatorServer: StartServer = async (options) => {
 async function serve(
   options: ServerOptions,
   addresses: { readonly listen: string; readonly admin: string },
-  store: ParkStore,
-  leadership: Leadership,
+  { store, leadership, term }: OpenedStore,
 ): Promise<RunningServer> {
   const { config, serverId, log, token, configFile, rootFolder } = options;
   const clock = systemClock;
@@ -52,6 +50,7 @@ async function serve(
   const stateFile = publishedStatePath(rootFolder, config.dataFolder, serverId);
   const publisher = new StatePublisher({
     keeper: new ParkPublication({ store, file: new PublishedStateFile(stateFile, parsePublication), log }),
+    term,
     log,
     clock,
     onPublished: (state) => pipeline.publish(state),

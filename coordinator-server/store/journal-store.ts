@@ -25,8 +25,8 @@ import {
 import type { Random } from '../../shared/random.ts';
 import { Journal } from '../journal/journal.ts';
 import { UNFLUSHED_RECORDS_MAX } from '../journal/journal-limits.ts';
-import { type ContentChange, ParkHistory } from '../park/park-history.ts';
 import { ParkExpiry } from '../park/park-expiry.ts';
+import { type ContentChange, ParkHistory } from '../park/park-history.ts';
 import { contentOf, domainsOf, pageOf } from '../park/park-reads.ts';
 import { decide, requireName } from '../park/park-rules.ts';
 import { ParkState, type StoredChange } from '../park/park-state.ts';
@@ -52,6 +52,8 @@ import { type Telling, WatchHub } from './watch-hub.ts';
 export const REVISION_JUMP = 2 ** 24;
 assert.ok(REVISION_JUMP > 2 * UNFLUSHED_RECORDS_MAX, 'more than can be lost at once');
 
+/** Of `async` changes; further ones are answered when they are durable, so that who writes too fast waits for the disk. */
+const ANSWERED_EARLY_MAX = 50_000;
 const PROGRESS_EVERY_MS = 1_000;
 
 export interface JournalStoreOptions {
@@ -158,7 +160,10 @@ export class JournalStore implements ParkStore {
   }
 
   list(domain: string, after: string, limit: number): Promise<DomainRead> {
-    return this.#read(domain, () => ({ revision: this.#state.revision, ...pageOf(this.#state, domain, after, requireListLimit(limit)) }));
+    return this.#read(domain, () => ({
+      revision: this.#state.revision,
+      ...pageOf(this.#state, domain, after, requireListLimit(limit)),
+    }));
   }
 
   domainRevision(domain: string): Promise<number> {
@@ -262,7 +267,7 @@ export class JournalStore implements ParkStore {
     const outcome = decided ?? { revision, results: [] };
     this.#snapshots.appended(record.length);
     if (group) for (const change of changes) this.#underWay.set(domainOf(change), sequence);
-    if (!group) {
+    if (!group && this.#pending.size < ANSWERED_EARLY_MAX) {
       this.#pending.add({ sequence, revision, changes, undo, outcome, resolve: ignore, reject: ignore });
       return Promise.resolve(outcome);
     }

@@ -10,7 +10,6 @@
 import type { Clock } from '../../shared/clock.ts';
 import { toPlatformError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
-import type { Journal } from '../journal/journal.ts';
 import type { ParkState, StoredChange } from '../park/park-state.ts';
 import { ParkRecordWriter, RECORD_KIND } from './park-record.ts';
 
@@ -21,10 +20,19 @@ const STEP_BYTES = 512 * 1024;
 /** Nodes of one record. */
 const RECORD_NODES = 50;
 
-type SnapshotWriter = Awaited<ReturnType<Journal['beginSnapshot']>>;
+interface SnapshotWriter {
+  append(payload: Uint8Array): Promise<void> | void;
+  commit(): Promise<void>;
+  abandon(): Promise<void>;
+}
+
+/** A journal. */
+export interface SnapshotSource {
+  beginSnapshot(): Promise<SnapshotWriter> | SnapshotWriter;
+}
 
 export interface ParkSnapshotsOptions {
-  readonly journal: Journal;
+  readonly journal: SnapshotSource;
   readonly state: ParkState;
   readonly clock: Clock;
   readonly log: Logger;

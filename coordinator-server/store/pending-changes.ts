@@ -28,6 +28,10 @@ export class PendingChanges {
   #changes: PendingChange[] = [];
   #waiting: Waiting[] = [];
 
+  get size(): number {
+    return this.#changes.length;
+  }
+
   add(change: PendingChange): void {
     this.#changes.push(change);
   }

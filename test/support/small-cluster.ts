@@ -79,5 +79,12 @@ export function echoRoute(pattern = '/echo'): RouteEntry {
 }
 
 export function smallState(epoch: number): PublishedState {
-  return { epoch, term: 1, config: smallClusterConfig(), bucketMap: smallBucketMap(epoch), routes: [echoRoute()], takenOut: {} };
+  return {
+    epoch,
+    term: 1,
+    config: smallClusterConfig(),
+    bucketMap: smallBucketMap(epoch),
+    routes: [echoRoute()],
+    takenOut: {},
+  };
 }

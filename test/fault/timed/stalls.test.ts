@@ -136,7 +136,7 @@ async function stallForLong(serverId: string, report: (line: string) => void): P
 function assertRecovered(clients: SteadyClients, quietP99Ms: number, at: Stall, report: (line: string) => void): void {
   const { answered } = clients;
   const rest = answered.filter(({ sentAtMs }) => sentAtMs > at.stoppedAtMs + RECOVERED_MS && sentAtMs < at.goesOnAtMs);
-  const slowestMs = Math.max(...answered.map(({ tookMs }) => tookMs));
+  const slowestMs = answered.reduce((most, { tookMs }) => Math.max(most, tookMs), 0);
   const restP99Ms = p99(rest);
   report(
     `p99 ${quietP99Ms.toFixed(1)} ms before, ${restP99Ms.toFixed(1)} ms of ${rest.length} requests after ${RECOVERED_MS} ms; the slowest of all ${Math.round(slowestMs)} ms`,

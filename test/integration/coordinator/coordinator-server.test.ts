@@ -146,7 +146,7 @@ interface BareLink {
 
 function joinOf(serverId: string, incarnation: string): JoinNotice {
   const addresses = { listen: '127.0.0.1:1', admin: '127.0.0.1:2' };
-  return { tier: 'app', serverId, incarnation, ...addresses, version: '1', stateEpoch: 0, mapEpoch: 0 };
+  return { tier: 'app', serverId, incarnation, ...addresses, version: '1', stateEpoch: 0, mapEpoch: 0, term: 0 };
 }
 
 /** A link without the client on it, to say what the client never would. */

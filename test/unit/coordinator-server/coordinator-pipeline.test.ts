@@ -65,6 +65,7 @@ beforeEach(async () => {
   const file = new PublishedStateFile(join(folder, 'state.json'), (value) => value as Publication);
   publisher = new StatePublisher({
     keeper: file,
+    term: 1,
     log: silentLogger,
     clock,
     onPublished: (state) => pipeline.publish(state),
