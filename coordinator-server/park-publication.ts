@@ -8,8 +8,8 @@
  *
  * K1: a publication is in the park before it is anywhere else. The manifests are written before the state made of them:
  *     a crash in between leaves manifests that the next publication takes up.
- * K2: a file that is newer than the park means that the park lost something (a folder restored from an old copy): then
- *     the file counts.
+ * K2: a file that is newer than the park, or beside an empty one, means that the park lost something (a folder that was
+ *     deleted, or restored from an old copy): then the file counts, and is put into the park.
  */
 import { toPlatformError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
@@ -50,7 +50,10 @@ export class ParkPublication {
   async read(): Promise<StateFileContent<Publication>> {
     const inFile = this.#file.read();
     const { node } = await this.#store.get(PUBLISHED_DOMAIN, STATE_NODE);
-    if (node === undefined) return inFile;
+    if (node === undefined) {
+      if (inFile.kind === 'whole') await this.#writeToPark(inFile.value);
+      return inFile;
+    }
     const manifests = await this.#manifests();
     const value = parsePublication({
       state: JSON.parse(node.value),
@@ -59,15 +62,12 @@ export class ParkPublication {
     if (!('value' in inFile) || inFile.value.state.epoch <= value.state.epoch) return { kind: 'whole', value };
     const epochs = { park: value.state.epoch, file: inFile.value.state.epoch };
     this.#log.error({ epochs }, 'the park is older than what this coordinator published; the newer is taken');
+    await this.#writeToPark(inFile.value);
     return inFile; // K2
   }
 
   async write(publication: Publication): Promise<void> {
-    await this.#writeManifests(publication.manifests);
-    const value = JSON.stringify(publication.state);
-    const { node } = await this.#store.get(PUBLISHED_DOMAIN, STATE_NODE);
-    if (node?.value !== value)
-      await this.#put([{ op: 'put', domain: PUBLISHED_DOMAIN, node: STATE_NODE, value, access: 'read' }]);
+    await this.#writeToPark(publication);
     await this.#file.write(publication).catch((thrown: unknown) => {
       const reason = toPlatformError(thrown).detail;
       this.#log.warn({ reason }, 'published state not kept on disk as well; the park has it');
@@ -76,6 +76,14 @@ export class ParkPublication {
 
   close(): Promise<void> {
     return this.#file.close();
+  }
+
+  async #writeToPark({ state, manifests }: Publication): Promise<void> {
+    await this.#writeManifests(manifests);
+    const value = JSON.stringify(state);
+    const { node } = await this.#store.get(PUBLISHED_DOMAIN, STATE_NODE);
+    if (node?.value === value) return;
+    await this.#put([{ op: 'put', domain: PUBLISHED_DOMAIN, node: STATE_NODE, value, access: 'read' }]);
   }
 
   async #writeManifests(manifests: readonly RouteManifest[]): Promise<void> {

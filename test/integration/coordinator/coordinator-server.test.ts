@@ -295,18 +295,40 @@ test('a coordinator that lost its folder publishes above what its servers know',
   assert.ok(after.bucketMap.epoch > before.bucketMap.epoch);
 });
 
-test('a damaged state file: the coordinator goes on from the generation before, above every epoch it published', async () => {
+/** A coordinator that published an edit, then stopped. */
+async function editedAndStopped(): Promise<{ server: FakeServer; epoch: number; stateFile: string }> {
   const first = await startCoordinator();
   const server = startServer('dispatcher', 'd1');
   await save({ requestTimeoutMs: 4_444 });
-  const before = await eventually('the edit', () =>
+  const { epoch } = await eventually('the edit', () =>
     server.states.find((state) => state.config.limits.requestTimeoutMs === 4_444),
   );
   await first.stop();
-  const stateFile = join(folder, 'data', 'c1', 'published-state.json');
+  return { server, epoch, stateFile: join(folder, 'data', 'c1', 'published-state.json') };
+}
+
+test('a damaged state file changes nothing: the park has the state', async () => {
+  const { epoch, stateFile } = await editedAndStopped();
   await writeFile(stateFile, (await readFile(stateFile, 'utf8')).replace('4444', '5555'));
   await startCoordinator();
-  const after = await eventually('a newer state', () => server.states.find((state) => state.epoch > before.epoch));
+  assert.equal((await fetchStatus()).published.epoch, epoch);
+});
+
+test('a lost park is made anew from the state file', async () => {
+  const { epoch } = await editedAndStopped();
+  await rm(join(folder, 'data', 'c1', 'park'), { recursive: true });
+  await (await startCoordinator()).stop();
+  await rm(join(folder, 'data', 'c1', 'published-state.json'));
+  await startCoordinator();
+  assert.equal((await fetchStatus()).published.epoch, epoch);
+});
+
+test('a lost park and a damaged state file: it goes on from the generation before, above every epoch', async () => {
+  const { server, epoch, stateFile } = await editedAndStopped();
+  await rm(join(folder, 'data', 'c1', 'park'), { recursive: true });
+  await writeFile(stateFile, (await readFile(stateFile, 'utf8')).replace('4444', '5555'));
+  await startCoordinator();
+  const after = await eventually('a newer state', () => server.states.find((state) => state.epoch > epoch));
   assert.equal(after.config.limits.requestTimeoutMs, 4_444); // from cluster.yaml, not from the damaged file
 });
 
@@ -355,11 +377,13 @@ test('a tool gets the state without joining', async () => {
   await eventually('the state', () => topics.includes('state'));
 });
 
-test('a second coordinator on the same ports is told which port is taken, and writes nothing', async () => {
+test('a second coordinator is told that the journal, or which port, is taken, and writes nothing', async () => {
   await startCoordinator();
   const stateFile = join(folder, 'data', 'c1', 'published-state.json');
   const before = await readFile(stateFile, 'utf8');
-  const second = startCoordinator((config) => Object.assign(config.limits, { requestTimeoutMs: 7_777 }));
-  await assert.rejects(second, { code: 'PORT_TAKEN' });
+  const edit = (config: ClusterConfig): unknown => Object.assign(config.limits, { requestTimeoutMs: 7_777 });
+  await assert.rejects(startCoordinator(edit), { code: 'USAGE', detail: /park is the journal of a process that runs/ });
+  const elsewhere = (config: ClusterConfig): unknown => Object.assign(config, { dataFolder: 'elsewhere' });
+  await assert.rejects(startCoordinator(elsewhere), { code: 'PORT_TAKEN' });
   assert.equal(await readFile(stateFile, 'utf8'), before);
 });
