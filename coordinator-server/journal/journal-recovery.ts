@@ -12,6 +12,7 @@
 import path from 'node:path';
 import type { Logger } from '../../shared/log.ts';
 import { type JournalFiles, unlinkIfThere } from './journal-files.ts';
+import { HEAD_BYTES } from './record-codec.ts';
 import { findMark, type OnRecord, RecordScan, scanTo } from './record-scan.ts';
 import {
   corrupt,
@@ -86,7 +87,7 @@ export class FolderReader {
       segments,
       snapshots,
       lastSequence: tail.lastSequence,
-      journalId: segments.at(-1)?.head.journalId ?? base.head?.journalId,
+      journalId: base.head?.journalId ?? segments.at(-1)?.head.journalId,
       epoch: Math.max(segments.at(-1)?.head.epoch ?? 0, base.head?.epoch ?? 0),
     };
   }
@@ -212,7 +213,8 @@ export class FolderReader {
   }
 
   #requireOneJournal(segments: readonly Segment[], base: Base): void {
-    const heads = segments.map(({ head }) => head);
+    // A journal that begins with a baseline had an empty segment of its own before.
+    const heads = segments.flatMap(({ head, bytes }) => (base.isBaseline && bytes === HEAD_BYTES ? [] : [head]));
     let epoch = 0;
     for (const head of base.head === undefined ? heads : [...heads, base.head]) {
       const file = path.join(this.#folder, segmentName(head.sequence));

@@ -1,32 +1,25 @@
 /**
- * The journal: records appended to a buffer, flushed to the disk in the background, told again at the next start. It knows
- * nothing of what is in them.
- *
- * J1: one write and one sync are under way at a time; what comes meanwhile is in the next batch, which many callers share.
- * J2: a record is called durable when the sync of its batch has succeeded, never before.
- * J3: a write that fails for lack of space takes back everything that is not durable, on the disk too, before anybody is
- *     told: nothing of it comes again at the next start. What can still be read stays; a probe finds when space is back.
- * J4: when a sync fails nobody knows what is on the disk: the process ends, and the next one reads what there is.
- * J5: every start, and every cut, goes on in a new segment: bytes of an earlier life have no place to be taken for new ones.
+ * The journal: bytes in records, durable in the order they were appended, told again at the next start. What they mean is
+ * its owner's affair. The parts: journal-writer.ts appends and flushes, journal-recovery.ts reads the folder,
+ * snapshot-file.ts and journal-follower.ts are for what is kept beside it and elsewhere.
  */
-import type { Clock, TimerHandle } from '../../shared/clock.ts';
-import { PlatformError, toPlatformError } from '../../shared/errors.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { PlatformError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { type Random, systemRandom } from '../../shared/random.ts';
-import { AppendBuffer, type Batch } from './append-buffer.ts';
-import { isSpaceError, type JournalFile, type JournalFiles, systemFiles, writeAll } from './journal-files.ts';
+import { type JournalFiles, systemFiles } from './journal-files.ts';
+import { JournalFollower } from './journal-follower.ts';
 import { JournalGenerations } from './journal-generations.ts';
-import {
-  FLUSH_EVERY_MS,
-  PROBE_EVERY_MS,
-  RECORD_BYTES_MAX,
-  SEAL_AFTER_MS,
-  SEGMENT_BYTES_MAX,
-} from './journal-limits.ts';
-import { FolderReader, type Recovery } from './journal-recovery.ts';
-import { HEAD_BYTES, ID_BYTES, sealBatch } from './record-codec.ts';
+import { FLUSH_EVERY_MS, FOLLOWERS_MAX, SEGMENT_BYTES_MAX } from './journal-limits.ts';
+import { FolderReader, type RecoveredFolder, type Recovery } from './journal-recovery.ts';
+import { type Durability, JournalWriter, type WriterEvents, type WriterOptions } from './journal-writer.ts';
+import { ID_BYTES } from './record-codec.ts';
 import type { OnRecord } from './record-scan.ts';
-import { createSegment, PROBE_ROOM_BYTES, type Segment } from './segment-file.ts';
+import { snapshotPath } from './segment-file.ts';
+import { AdoptedSnapshot, refused, type SnapshotSource } from './snapshot-adoption.ts';
+import { checkSnapshot, SnapshotFile } from './snapshot-file.ts';
+import { SnapshotReader } from './snapshot-reader.ts';
+import { SnapshotWriter } from './snapshot-writer.ts';
 
 export interface JournalOptions {
   /** Nothing else is in it; made when it is not there. */
@@ -42,80 +35,58 @@ export interface JournalOptions {
   readonly onRecord: OnRecord;
   readonly files?: JournalFiles;
   readonly random?: Random;
-  /** What is to become of an error after which nothing may go on (J4). Default: it is thrown, with nobody to catch it. */
+  /** What is to become of an error after which nothing may go on. Default: it is thrown, with nobody to catch it. */
   readonly onFatal?: (error: Error) => void;
 }
 
-/** `group`: flushed at once, with all others that come meanwhile; `async`: within flushEveryMs. */
-export type Durability = 'group' | 'async';
-
-type JournalState =
-  | { readonly kind: 'taking' }
-  | { readonly kind: 'refusing'; readonly reason: string }
-  | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'closed' };
-
-interface CurrentSegment {
-  readonly segment: Segment;
-  readonly file: JournalFile;
+export interface JournalStatus {
+  readonly epoch: number;
+  readonly lastSequence: number;
+  readonly durableSequence: number;
+  /** Of the oldest record that is kept. */
+  readonly firstSequence: number;
+  /** Sequence that the newest snapshot begins at; 0: there is none. */
+  readonly newestSnapshot: number;
+  /** Of all segments. */
+  readonly bytes: number;
+  readonly followers: number;
 }
 
 export class Journal {
   /** Told after every flush that made records durable. */
   onDurable: (durableSequence: number) => void = () => {};
-  /** J3. Everything appended after `durableSequence` is gone; its sequences will be used again. */
+  /** Everything appended after `durableSequence` is gone, on the disk too; its sequences will be used again. */
   onRefused: (durableSequence: number, reason: string) => void = () => {};
   /** Records are taken again. */
   onRestored: () => void = () => {};
   readonly recovery: Recovery;
-  readonly #options: JournalOptions;
+  readonly #folder: string;
   readonly #files: JournalFiles;
+  readonly #random: Random;
   readonly #lock: { release(): void };
   readonly #generations: JournalGenerations;
-  readonly #journalId: Buffer;
-  readonly #buffer = new AppendBuffer();
-  #epoch: number;
-  #state: JournalState = { kind: 'refusing', reason: 'it is being opened' };
-  #closing = false;
-  #current: CurrentSegment | undefined;
-  #lastSequence: number;
-  #durableSequence: number;
-  #underWay: Promise<void> | undefined;
-  #urgent = false;
-  #isScheduled = false;
-  #flushTimer: TimerHandle | undefined;
-  #sealTimer: TimerHandle | undefined;
-  /** Of the current segment, behind its last empty batch or its head. */
-  #sealedBytes = HEAD_BYTES;
-  #probeTimer: TimerHandle | undefined;
+  #writer!: JournalWriter;
+  #snapshot: SnapshotWriter | undefined;
+  readonly #followers = new Set<JournalFollower>();
 
-  private constructor(
-    options: JournalOptions,
-    lock: { release(): void },
-    found: Awaited<ReturnType<FolderReader['recover']>>,
-  ) {
-    this.#options = options;
-    this.#files = options.files ?? systemFiles;
+  private constructor(options: JournalOptions, files: JournalFiles, lock: { release(): void }, found: RecoveredFolder) {
+    this.#folder = options.folder;
+    this.#files = files;
+    this.#random = options.random ?? systemRandom;
     this.#lock = lock;
     this.recovery = found.recovery;
-    this.#generations = new JournalGenerations(this.#files, options.folder, found.segments, found.snapshots);
-    this.#journalId = found.journalId ?? this.#random().bytes(ID_BYTES);
-    this.#epoch = found.epoch;
-    this.#lastSequence = found.lastSequence;
-    this.#durableSequence = found.lastSequence;
+    this.#generations = new JournalGenerations(files, options.folder, found.segments, found.snapshots);
   }
 
-  /**
-   * @throws PlatformError JOURNAL_CORRUPT naming file, record and byte; USAGE when another process has it open
-   */
+  /** @throws PlatformError JOURNAL_CORRUPT naming file, record and byte; USAGE when another process has it open */
   static async open(options: JournalOptions): Promise<Journal> {
     const files = options.files ?? systemFiles;
     await files.makeFolder(options.folder);
     const lock = files.lock(options.folder);
     try {
       const found = await new FolderReader(files, options.folder, options.log, options.onRecord).recover();
-      const journal = new Journal(options, lock, found);
-      await journal.#begin();
+      const journal = new Journal(options, files, lock, found);
+      await journal.#begin(options, found);
       return journal;
     } catch (thrown) {
       lock.release();
@@ -124,234 +95,201 @@ export class Journal {
   }
 
   get lastSequence(): number {
-    return this.#lastSequence;
+    return this.#writer.lastSequence;
   }
 
   get durableSequence(): number {
-    return this.#durableSequence;
-  }
-
-  get epoch(): number {
-    return this.#epoch;
+    return this.#writer.durableSequence;
   }
 
   /** '' while records are taken; else why not. */
   get failure(): string {
-    return this.#state.kind === 'refusing' || this.#state.kind === 'failed' ? this.#state.reason : '';
+    return this.#writer.failure;
+  }
+
+  /** Raised by whoever takes over from another coordinator. */
+  get epoch(): number {
+    return this.#writer.identity.epoch;
   }
 
   /**
    * Copies the payload. @param payload 0..RECORD_BYTES_MAX bytes
+   * @param durability `group`: flushed at once, with all that comes meanwhile; `async`: within flushEveryMs
    * @returns its sequence: one more than the last one's
    * @throws PlatformError STORE_UNAVAILABLE when nothing is taken, or too much waits for the disk
    */
   append(payload: Uint8Array, durability: Durability): number {
-    if (this.#state.kind !== 'taking' || this.#closing) throw this.#refusal();
-    if (this.#buffer.isFull) {
-      const detail = `${this.#options.folder}: the disk does not keep up with what is written. Try again in a moment.`;
-      throw new PlatformError('STORE_UNAVAILABLE', detail);
+    return this.#writer.append(payload, durability);
+  }
+
+  /** @throws PlatformError STORE_UNAVAILABLE when that cannot be written; RangeError when it is not higher */
+  raiseEpoch(epoch: number): Promise<void> {
+    return this.#writer.raiseEpoch(epoch);
+  }
+
+  /** One at a time: @throws PlatformError STORE_UNAVAILABLE while another one is being written */
+  beginSnapshot(): SnapshotWriter {
+    if (this.#snapshot !== undefined || this.#writer.isClosed) {
+      throw new PlatformError('STORE_UNAVAILABLE', 'A snapshot is being written already, or the journal is closed.');
     }
-    if (payload.length > RECORD_BYTES_MAX) {
-      throw new RangeError(`expected a record of at most ${RECORD_BYTES_MAX} bytes, got ${payload.length}`);
+    const writer = this.#writer;
+    this.#snapshot = new SnapshotWriter({
+      get lastSequence() {
+        return writer.lastSequence;
+      },
+      get takenBack() {
+        return writer.takenBack;
+      },
+      createFile: (fromSequence) => this.#createSnapshot(fromSequence),
+      untilDurable: (sequence) => writer.untilDurable(sequence),
+      onCommitted: (fromSequence) => this.#generations.addSnapshot(fromSequence),
+      onEnd: () => {
+        this.#snapshot = undefined;
+      },
+    });
+    return this.#snapshot;
+  }
+
+  /** The newest snapshot; undefined when there is none. To be closed. */
+  async readSnapshot(): Promise<SnapshotReader | undefined> {
+    for (;;) {
+      const newest = this.#generations.newestSnapshot;
+      if (newest === 0) return undefined;
+      const file = snapshotPath(this.#folder, newest);
+      const handle = await this.#files.open(file, 'r').catch((thrown: unknown) => {
+        if (newest === this.#generations.newestSnapshot) throw thrown; // else: dropped for a newer one just now
+      });
+      if (handle === undefined) continue;
+      const content = await checkSnapshot(handle);
+      if (typeof content !== 'string') return new SnapshotReader(file, handle, content);
+      await handle.close();
+      throw new PlatformError('STORE_UNAVAILABLE', `${file} is damaged: ${content}. Make another snapshot.`);
     }
-    this.#lastSequence += 1;
-    this.#buffer.append(payload, this.#lastSequence);
-    if (durability === 'group') this.#flushSoon();
-    else
-      this.#flushTimer ??= this.#options.clock.after(this.#options.flushEveryMs ?? FLUSH_EVERY_MS, () => this.#flush());
-    return this.#lastSequence;
+  }
+
+  /**
+   * Durable records from `sequence` on, as they come. To be closed.
+   * @throws PlatformError STORE_UNAVAILABLE when there are FOLLOWERS_MAX already
+   */
+  readFrom(sequence: number): JournalFollower {
+    if (this.#followers.size >= FOLLOWERS_MAX) {
+      throw new PlatformError('STORE_UNAVAILABLE', `The journal is followed by ${FOLLOWERS_MAX} already.`);
+    }
+    const writer = this.#writer;
+    const generations = this.#generations;
+    const journal = {
+      files: this.#files,
+      get durableSequence() {
+        return writer.durableSequence;
+      },
+      get isClosed() {
+        return writer.isClosed;
+      },
+      get firstSequence() {
+        return generations.firstSequence;
+      },
+      segmentOf: (of: number) => generations.segmentOf(of),
+    };
+    const follower = new JournalFollower(journal, sequence, () => this.#followers.delete(follower));
+    this.#followers.add(follower);
+    return follower;
+  }
+
+  /**
+   * Takes over a snapshot of this journal that was made elsewhere; older files are dropped. One that begins beyond the
+   * records there are (a follower that fell behind, or begins) takes the place of everything: then the owner reads it
+   * (`readSnapshot`), and appends the records from `fromSequence` on, at least up to the snapshot's end sequence.
+   * @param fromSequence first record to be told on top of it
+   * @throws PlatformError REQUEST_INVALID when it is not whole, of another journal, or older than the newest one here;
+   *   COORDINATOR_FENCED when it is of a higher epoch than this journal, which has records
+   */
+  async adoptSnapshot(source: SnapshotSource, fromSequence: number): Promise<void> {
+    const received = await AdoptedSnapshot.receive(this.#files, this.#folder, source, fromSequence);
+    try {
+      await this.#adopt(received);
+    } catch (thrown) {
+      await received.abandon();
+      throw thrown;
+    }
+  }
+
+  status(): JournalStatus {
+    const { epoch, lastSequence, durableSequence } = this;
+    const { firstSequence, newestSnapshot, bytes } = this.#generations;
+    return {
+      epoch,
+      lastSequence,
+      durableSequence,
+      firstSequence,
+      newestSnapshot,
+      bytes,
+      followers: this.#followers.size,
+    };
   }
 
   /** Flushes what waits. */
   async close(): Promise<void> {
-    if (this.#closing) return;
-    this.#closing = true;
-    this.#probeTimer?.cancel();
-    while (this.#underWay !== undefined) await this.#underWay;
-    this.#flush(); // the empty batch, too: it marks the end as durable
-    while (this.#underWay !== undefined) await this.#underWay;
-    if (this.#state.kind !== 'failed') this.#state = { kind: 'closed' };
-    for (const timer of [this.#flushTimer, this.#sealTimer, this.#probeTimer]) timer?.cancel();
-    await this.#current?.file.close().catch(() => undefined);
+    await this.#snapshot?.abandon();
+    await this.#writer.close();
+    for (const follower of [...this.#followers]) await follower.close();
     this.#lock.release();
   }
 
-  async #begin(): Promise<void> {
-    try {
-      await this.#addSegment();
-      this.#state = { kind: 'taking' };
-    } catch (thrown) {
-      if (!isSpaceError(thrown)) throw thrown;
-      this.#beginRefusing(thrown);
-    }
-  }
-
-  /** J5. Nothing is under way, and everything before is on the disk. @throws space errors: then it goes on as it was */
-  async #addSegment(roomBytes = 0): Promise<CurrentSegment> {
-    const { folder } = this.#options;
-    const head = {
-      epoch: this.#epoch,
-      journalId: this.#journalId,
-      fileId: this.#random().bytes(ID_BYTES),
-      sequence: this.#durableSequence + 1,
-      flags: 0,
+  async #begin(options: JournalOptions, found: RecoveredFolder): Promise<void> {
+    const { folder, clock, log, onFatal, segmentBytesMax = SEGMENT_BYTES_MAX, flushEveryMs = FLUSH_EVERY_MS } = options;
+    const generations = this.#generations;
+    const limits = { segmentBytesMax, flushEveryMs };
+    const writing: WriterOptions = {
+      folder,
+      clock,
+      log,
+      onFatal,
+      generations,
+      files: this.#files,
+      random: this.#random,
+      ...limits,
     };
-    const created = await createSegment(this.#files, folder, head, roomBytes);
-    await this.#files.syncFolder(folder).catch((thrown: unknown) => {
-      throw new Error(`syncing ${folder} failed`, { cause: thrown }); // J4: no space error, whatever its code
-    });
-    await this.#current?.file.close().catch(() => undefined);
-    this.#generations.addSegment(created.segment);
-    this.#current = created;
-    this.#sealedBytes = HEAD_BYTES;
-    return created;
+    const events: WriterEvents = {
+      onDurable: () => {
+        for (const follower of this.#followers) follower.wake();
+        this.onDurable(this.durableSequence);
+      },
+      onRefused: (reason) => this.onRefused(this.durableSequence, reason),
+      onRestored: () => this.onRestored(),
+    };
+    const identity = { journalId: found.journalId ?? this.#random.bytes(ID_BYTES), epoch: found.epoch };
+    this.#writer = await JournalWriter.begin(writing, events, identity, found.lastSequence);
   }
 
-  #flushSoon(): void {
-    this.#urgent = true;
-    if (this.#isScheduled || this.#underWay !== undefined) return;
-    this.#isScheduled = true;
-    this.#options.clock.atEndOfTick(() => {
-      this.#isScheduled = false;
-      this.#flush();
-    });
+  #createSnapshot(fromSequence: number): Promise<SnapshotFile> {
+    const { journalId, epoch } = this.#writer.identity;
+    const head = { journalId, epoch, fileId: this.#random.bytes(ID_BYTES), sequence: fromSequence, flags: 0 };
+    return SnapshotFile.create(this.#files, this.#folder, snapshotPath(this.#folder, fromSequence), head);
   }
 
-  #flush(): void {
-    if (this.#state.kind !== 'taking') return;
-    if (this.#underWay !== undefined) {
-      this.#urgent = true; // J1: right after the one under way
+  async #adopt(received: AdoptedSnapshot): Promise<void> {
+    const { head, endSequence } = received.content;
+    const { identity, lastSequence, durableSequence } = this.#writer;
+    const isNew = lastSequence === 0 && this.#generations.newestSnapshot === 0;
+    if (!isNew && !head.journalId.equals(identity.journalId)) throw refused('it is of another journal');
+    if (head.sequence < this.#generations.newestSnapshot) throw refused('there is a newer one');
+    const isBehind = head.sequence > lastSequence + 1;
+    if (!isNew && !isBehind && head.epoch > identity.epoch) {
+      throw new PlatformError(
+        'COORDINATOR_FENCED',
+        `Expected a snapshot of epoch ${identity.epoch}, got one of ${head.epoch}: another coordinator took over.`,
+      );
+    }
+    if (isNew || isBehind) {
+      const taken = { journalId: head.journalId, epoch: Math.max(head.epoch, identity.epoch) };
+      await this.#writer.jump(head.sequence - 1, taken, () => received.install(true));
+      await this.#generations.addSnapshot(head.sequence, true);
       return;
     }
-    this.#flushTimer?.cancel();
-    this.#flushTimer = undefined;
-    this.#urgent = false;
-    if (this.#buffer.records === 0 && this.#isSealed) return;
-    const batch = this.#buffer.take();
-    this.#keepUnderWay(this.#write(batch));
-  }
-
-  #keepUnderWay(work: Promise<void>): void {
-    this.#underWay = work
-      .catch((thrown: unknown) => this.#fail(thrown))
-      .then(() => {
-        this.#underWay = undefined;
-        if (this.#urgent) this.#flush();
-        else this.#sealLater();
-      });
-  }
-
-  async #write(batch: Batch): Promise<void> {
-    const { length, records } = batch;
-    let current: CurrentSegment;
-    try {
-      current = await this.#segmentFor(length);
-      const { segment, file } = current;
-      const sequence = this.#durableSequence + 1;
-      sealBatch(batch.bytes, length, { seed: segment.seed, offset: segment.bytes, sequence });
-      await writeAll(file, batch.bytes, length, segment.bytes);
-    } catch (thrown) {
-      if (!isSpaceError(thrown)) throw thrown;
-      this.#buffer.release(batch);
-      await this.#takeBack(thrown);
-      return;
+    if (endSequence > durableSequence) {
+      throw refused(`it needs the records up to ${endSequence}, and ${durableSequence} is the last one on this disk`);
     }
-    await current.file.datasync(); // J2
-    current.segment.bytes += length;
-    this.#durableSequence += records;
-    this.#buffer.release(batch);
-    if (records === 0) this.#sealedBytes = current.segment.bytes;
-    else this.onDurable(this.#durableSequence);
-  }
-
-  async #segmentFor(bytes: number): Promise<CurrentSegment> {
-    const current = this.#current as CurrentSegment;
-    const isOver = current.segment.bytes + bytes > (this.#options.segmentBytesMax ?? SEGMENT_BYTES_MAX);
-    return isOver && this.#durableSequence >= current.segment.first ? await this.#addSegment() : current;
-  }
-
-  /** J3 */
-  async #takeBack(thrown: unknown): Promise<void> {
-    this.#beginRefusing(thrown);
-    this.#buffer.clear();
-    this.#urgent = false;
-    const { segment, file } = this.#current as CurrentSegment;
-    await file.truncate(segment.bytes);
-    await file.datasync();
-    this.#lastSequence = this.#durableSequence;
-    this.onRefused(this.#durableSequence, this.failure);
-  }
-
-  #beginRefusing(thrown: unknown): void {
-    const reason = `${toPlatformError(thrown).detail}; writes to ${this.#options.folder} are refused until there is room`;
-    this.#state = { kind: 'refusing', reason };
-    this.#options.log.error(
-      { err: thrown, durable: this.#durableSequence },
-      'the journal has no space: it takes no records',
-    );
-    this.#probeLater();
-  }
-
-  #probeLater(): void {
-    if (this.#closing) return;
-    this.#probeTimer = this.#options.clock.after(PROBE_EVERY_MS, () => {
-      if (this.#closing) return;
-      if (this.#underWay === undefined) this.#keepUnderWay(this.#probe());
-      else this.#probeLater();
-    });
-  }
-
-  async #probe(): Promise<void> {
-    try {
-      await this.#addSegment(PROBE_ROOM_BYTES);
-    } catch (thrown) {
-      if (!isSpaceError(thrown)) throw thrown;
-      this.#probeLater();
-      return;
-    }
-    this.#state = { kind: 'taking' };
-    this.#options.log.info({ durable: this.#durableSequence }, 'the journal takes records again');
-    this.onRestored();
-  }
-
-  /** An empty batch proves that the one before it was on the disk. */
-  #sealLater(): void {
-    const { segment } = this.#current ?? {};
-    if (this.#sealTimer !== undefined || this.#isSealed || segment === undefined) return;
-    const { bytes } = segment;
-    this.#sealTimer = this.#options.clock.after(SEAL_AFTER_MS, () => {
-      this.#sealTimer = undefined;
-      if (segment.bytes === bytes) this.#flush();
-      else this.#sealLater();
-    });
-  }
-
-  get #isSealed(): boolean {
-    return this.#current?.segment.bytes === this.#sealedBytes;
-  }
-
-  /** J4 */
-  #fail(thrown: unknown): void {
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-    this.#state = { kind: 'failed', reason: error.message };
-    this.#options.log.fatal(
-      { err: error, durable: this.#durableSequence },
-      'the journal cannot tell what is on the disk',
-    );
-    const rethrow = (): void =>
-      this.#options.clock.atEndOfTick(() => {
-        throw error;
-      });
-    if (this.#options.onFatal === undefined) rethrow();
-    else this.#options.onFatal(error);
-  }
-
-  #refusal(): PlatformError {
-    const why = this.failure || 'it is closed';
-    return new PlatformError('STORE_UNAVAILABLE', `The journal takes no records: ${why}. Nothing was changed.`);
-  }
-
-  #random(): Random {
-    return this.#options.random ?? systemRandom;
+    await received.install(false);
+    await this.#generations.addSnapshot(head.sequence);
   }
 }

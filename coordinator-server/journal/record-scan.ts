@@ -77,34 +77,48 @@ export class RecordScan {
   }
 }
 
-/**
- * Goes on to `end`, or to the first fault: `scan` says where that is. Too few bytes for the last item are a fault, too.
- */
-export async function scanTo(file: JournalFile, end: number, scan: RecordScan, onRecord: OnRecord): Promise<void> {
-  let chunk: Buffer = Buffer.allocUnsafeSlow(Math.min(READ_CHUNK_BYTES, Math.max(end - scan.offset, MARK_BYTES)));
-  let kept = 0;
-  while (scan.offset < end && scan.fault === '' && !scan.atTrailer) {
+/** Reads a file for a scan, a chunk at a time. */
+export class ChunkReader {
+  readonly scan: RecordScan;
+  readonly #file: JournalFile;
+  readonly #chunkBytes: number;
+  #chunk: Buffer | undefined;
+
+  constructor(file: JournalFile, scan: RecordScan, chunkBytes = READ_CHUNK_BYTES) {
+    this.#file = file;
+    this.scan = scan;
+    this.#chunkBytes = chunkBytes;
+  }
+
+  /**
+   * Reads the next chunk up to `end`. Too few bytes for the last item are a fault. Payloads are views of the chunk, which
+   * the next call overwrites, unless it is let go.
+   */
+  async step(end: number, onRecord: OnRecord): Promise<void> {
+    const { scan } = this;
     const left = end - scan.offset;
     if (scan.needs > left) {
       scan.fault = `expected ${scan.needs} bytes, the file has ${left}`;
       return;
     }
-    if (scan.needs > chunk.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(scan.needs, READ_CHUNK_BYTES));
-      chunk.copy(larger, 0, 0, kept);
-      chunk = larger;
-    }
-    const wanted = Math.min(chunk.length, left);
-    const rest = chunk.subarray(kept);
-    kept += await readAll(file, rest, wanted - kept, scan.offset + kept);
-    if (kept < wanted) {
-      scan.fault = `expected ${left} more bytes, the file ends after ${kept}`;
-      return;
-    }
-    const taken = scan.take(chunk, 0, kept, onRecord);
-    chunk.copyWithin(0, taken, kept);
-    kept -= taken;
+    const wanted = Math.min(left, Math.max(scan.needs, this.#chunkBytes));
+    if (this.#chunk === undefined || this.#chunk.length < wanted) this.#chunk = Buffer.allocUnsafeSlow(wanted);
+    const chunk = this.#chunk;
+    const read = await readAll(this.#file, chunk, wanted, scan.offset);
+    if (read < wanted) scan.fault = `expected ${wanted} more bytes, the file ends after ${read}`;
+    else scan.take(chunk, 0, wanted, onRecord);
   }
+
+  /** The payloads of the last step stay as they are. */
+  letGo(): void {
+    this.#chunk = undefined;
+  }
+}
+
+/** Goes on to `end`, or to the first fault: `scan` says where that is. */
+export async function scanTo(file: JournalFile, end: number, scan: RecordScan, onRecord: OnRecord): Promise<void> {
+  const reader = new ChunkReader(file, scan);
+  while (scan.offset < end && scan.fault === '' && !scan.atTrailer) await reader.step(end, onRecord);
 }
 
 /** Offset of the first whole mark at or behind `from`: proof that everything before it was on the disk. */

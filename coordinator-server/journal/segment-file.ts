@@ -30,6 +30,10 @@ export function snapshotName(fromSequence: number): string {
   return `${String(fromSequence).padStart(16, '0')}.snapshot`;
 }
 
+export function snapshotPath(folder: string, fromSequence: number): string {
+  return path.join(folder, snapshotName(fromSequence));
+}
+
 /** @returns undefined for what is neither a segment nor a snapshot */
 export function parseName(
   name: string,
@@ -40,7 +44,7 @@ export function parseName(
 
 /** A segment or snapshot that a crash kept from getting its name. */
 export function isLeftOver(name: string): boolean {
-  return name.endsWith('.tmp') && parseName(name.slice(0, -'.tmp'.length)) !== undefined;
+  return name.endsWith('.tmp') && parseName(name.replace(/^adopted\./, '').slice(0, -'.tmp'.length)) !== undefined;
 }
 
 /**

@@ -149,7 +149,7 @@ export class SnapshotFile {
     this.#unsynced = 0;
   }
 
-  /** The records up to `endSequence` are on the disk (S2). @returns bytes of the file */
+  /** What was asked to be written before was awaited. The records up to `endSequence` are on the disk (S2). @returns bytes of the file */
   async commit(endSequence: number): Promise<number> {
     await this.writeChunk();
     const trailer = Buffer.alloc(TRAILER_BYTES);
