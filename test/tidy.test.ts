@@ -31,6 +31,7 @@ const DOORS = {
   mysql2: 'db/mysql-connection.ts',
   pino: 'shared/log.ts',
   'prom-client': 'shared/metrics.ts',
+  'sorted-btree': '*',
   'uWebSockets.js': 'shared/web-server.ts',
   undici: 'shared/web-client.ts',
   yaml: 'shared/config/yaml-source.ts',
