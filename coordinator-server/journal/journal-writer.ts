@@ -312,7 +312,7 @@ export class JournalWriter {
     const { length, records } = batch;
     let current: CurrentSegment;
     try {
-      current = await this.#segmentFor(length);
+      current = await this.#segmentFor(batch);
       const { segment, file } = current;
       const sequence = this.#durableSequence + 1;
       sealBatch(batch.bytes, length, { seed: segment.seed, offset: segment.bytes, sequence });
@@ -331,10 +331,11 @@ export class JournalWriter {
     else this.#tellDurable();
   }
 
-  async #segmentFor(bytes: number): Promise<CurrentSegment> {
+  async #segmentFor({ length, records }: Batch): Promise<CurrentSegment> {
     const current = this.#current as CurrentSegment;
-    const isOver = current.segment.bytes + bytes > this.#options.segmentBytesMax;
-    return isOver && this.#durableSequence >= current.segment.first ? await this.#addSegment() : current;
+    const { segment } = current;
+    const isOver = segment.bytes + length > this.#options.segmentBytesMax;
+    return isOver && records > 0 && this.#durableSequence >= segment.first ? await this.#addSegment() : current;
   }
 
   /** J3 */

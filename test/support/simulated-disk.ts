@@ -156,7 +156,7 @@ function torn({ synced, now }: Content, random: Random): Buffer {
   const isWhole = random.float() < 0.2;
   for (let at = 0; at < bytes.length; at += TORN_BYTES) {
     const source = isWhole || random.float() < 0.7 ? now : synced;
-    source.copy(bytes, at, at, at + TORN_BYTES);
+    if (at < source.length) source.copy(bytes, at, at, at + TORN_BYTES);
   }
   return bytes;
 }
