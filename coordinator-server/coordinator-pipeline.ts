@@ -22,6 +22,7 @@ import { type ErrorCode, PlatformError, toPlatformError } from '../shared/errors
 import type { Link, LinkHandlers } from '../shared/link/link.ts';
 import type { Logger } from '../shared/log.ts';
 import type { PublishedState } from '../shared/published-state.ts';
+import type { JournalFeed } from './checkpoint/journal-feed.ts';
 import type { ConfigHistory } from './config-history.ts';
 import { decideConfig } from './config-publisher.ts';
 import type { MemberNodes } from './member-nodes.ts';
@@ -47,6 +48,8 @@ export interface CoordinatorPipelineOptions {
   readonly publisher: StatePublisher;
   /** Told who is a member. */
   readonly memberNodes?: Pick<MemberNodes, 'joined' | 'gone'> | undefined;
+  /** For a checkpointer. */
+  readonly feed?: Pick<JournalFeed, 'onRequest' | 'onClosed' | 'look'> | undefined;
   /** A server acts on a state of this later term (Q3). */
   readonly onFenced?: ((term: number, serverId: string) => void) | undefined;
   /** Told what was published. */
@@ -91,10 +94,21 @@ export class CoordinatorPipeline {
   readonly linkHandlers: LinkHandlers = {
     onOpen: (link) => this.#onOpen(link),
     onNotice: (link, topic, value) => this.#onNotice(link, topic, value),
-    onClosed: (link) => void this.#links.delete(link),
+    onRequest: (link, streamId, frame, start, end) => this.#onRequest(link, streamId, frame, start, end),
+    onClosed: (link) => {
+      this.#links.delete(link);
+      this.#options.feed?.onClosed(link);
+    },
   };
 
+  #onRequest(link: Link, streamId: number, frame: Buffer, start: number, end: number): void {
+    if (link.peer.role === 'coordinator' && this.#options.feed !== undefined)
+      return this.#options.feed.onRequest(link, streamId, frame, start, end);
+    link.close('LINK_ROLE_REFUSED', `expected no request of a peer of role ${link.peer.role}`);
+  }
+
   #onOpen(link: Link): void {
+    if (link.peer.role === 'coordinator') return; // a checkpointer: it asks for what it wants
     this.#links.set(link, 0);
     const { state } = this.#publisher;
     if (state !== undefined) this.#send(link, state);
@@ -216,6 +230,7 @@ export class CoordinatorPipeline {
     // Renewals that came while this process was itself stopped are read before anybody is declared dead.
     if (!stopped) this.#perform(this.members.expire(nowMs), undefined, 0);
     if (nowMs - this.#resentAtMs < RESEND_EVERY_MS) return;
+    this.#options.feed?.look();
     this.#resentAtMs = nowMs;
     const { state } = this.#publisher;
     if (state === undefined) return;

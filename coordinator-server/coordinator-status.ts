@@ -19,8 +19,12 @@ export interface CoordinatorFacts {
   readonly members: readonly Member[];
   readonly routeConflicts: readonly string[];
   readonly links: number;
+  /** It was the checkpointer, and took a lost coordinator's place. */
+  readonly promoted: boolean;
   /** Id of the coordinator that leads; '' while unknown. */
   readonly leader: string;
+  /** Of the journal; 0 with etcd. */
+  readonly term: number;
   readonly park: StoreStatus;
   readonly nowMs: number;
 }
@@ -45,6 +49,8 @@ export function coordinatorStatus(facts: CoordinatorFacts): unknown {
       lastRefusal: refusal === undefined ? null : refusalRow(refusal),
     },
     leader: facts.leader,
+    term: facts.term,
+    promoted: facts.promoted,
     links: facts.links,
     park: facts.park,
     members: membersOf(facts),

@@ -10,6 +10,8 @@ import type { ParkStore } from './store/park-store.ts';
 
 export interface OpenedStore {
   readonly store: ParkStore;
+  /** The same store, when it is a journal's. */
+  readonly journal: JournalStore | undefined;
   readonly leadership: Leadership;
   /** Of the journal; 0 with etcd, whose election fences. */
   readonly term: number;
@@ -36,5 +38,5 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenedStore>
   const { flushEveryMs, asyncDomains } = config.coordinator.journal;
   const folder = journalFolder(rootFolder, config.dataFolder, serverId);
   const store = await JournalStore.open({ folder, flushEveryMs, asyncDomains, log, clock, random });
-  return { store, leadership: new SoleLeadership(serverId), term: store.term };
+  return { store, journal: store, leadership: new SoleLeadership(serverId), term: store.term };
 }

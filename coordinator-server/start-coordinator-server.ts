@@ -1,6 +1,7 @@
 /** Puts a coordinator together and starts it. The way of what reaches it is in coordinator-pipeline.ts. */
-import { startAdminServer } from '../shared/admin-server.ts';
+import { type AdminAction, startAdminServer } from '../shared/admin-server.ts';
 import { systemClock } from '../shared/clock.ts';
+import type { ServerConfig } from '../shared/config/cluster-schema.ts';
 import { formatConfigProblems } from '../shared/config/load-cluster-config.ts';
 import { PlatformError } from '../shared/errors.ts';
 import { makeIncarnation } from '../shared/ids.ts';
@@ -10,6 +11,10 @@ import { Metrics } from '../shared/metrics.ts';
 import { PublishedStateFile, publishedStatePath } from '../shared/published-state-file.ts';
 import { systemRandom } from '../shared/random.ts';
 import type { RunningServer, ServerOptions, StartServer } from '../shared/server-process.ts';
+import { JournalFeed } from './checkpoint/journal-feed.ts';
+import { startCheckpointer } from './checkpoint/start-checkpointer.ts';
+import { markFenced, requireNotFenced, serverFolder } from './checkpoint/succession.ts';
+import { successorTerm } from './checkpoint/successor-term.ts';
 import { ConfigHistory } from './config-history.ts';
 import { ConfigWatcher } from './config-watcher.ts';
 import { Controllers } from './controllers.ts';
@@ -21,29 +26,53 @@ import { operatorActions } from './operator-actions.ts';
 import { ParkPublication } from './park-publication.ts';
 import { parsePublication } from './publication-schema.ts';
 import { StatePublisher } from './state-publisher.ts';
+import type { JournalStore } from './store/journal-store.ts';
 import type { ParkStore } from './store/park-store.ts';
 
 export const startCoordinatorServer: StartServer = async (options) => {
+  const { config, serverId } = options;
+  const { servers, checkpointer } = config.coordinator;
+  const server = servers.find((candidate) => candidate.id === serverId);
+  if (server !== undefined) return await startCoordinator(options, server);
+  if (checkpointer?.id === serverId)
+    return await startCheckpointer(options, checkpointer, (promoted) => startCoordinator(promoted, checkpointer));
+  throw new PlatformError('USAGE', `Expected the id of a coordinator of ${options.configFile}, got ${serverId}.`);
+};
+
+async function startCoordinator(options: ServerOptions, server: ServerConfig): Promise<RunningServer> {
   const { config, serverId, log, rootFolder } = options;
   const clock = systemClock;
-  const server = config.coordinator.servers.find((candidate) => candidate.id === serverId);
-  if (server === undefined) {
-    throw new PlatformError('USAGE', `Expected the id of a coordinator of ${options.configFile}, got ${serverId}.`);
-  }
+  const folder = serverFolder(rootFolder, config.dataFolder, serverId);
+  requireNotFenced(folder);
   const opened = await openStore({ config, serverId, rootFolder, log, clock, random: systemRandom });
   try {
+    await requireNoSuccessor(options, opened.term, folder);
     return await serve(options, server, opened);
   } catch (thrown) {
     await opened.store.close();
     throw thrown;
   }
-};
+}
+
+/** @throws PlatformError COORDINATOR_FENCED when the checkpointer was promoted while this coordinator was away */
+async function requireNoSuccessor(options: ServerOptions, term: number, folder: string): Promise<void> {
+  const { checkpointer } = options.config.coordinator;
+  if (checkpointer === undefined || checkpointer.id === options.serverId) return;
+  const successor = await successorTerm(checkpointer.admin);
+  if (successor !== undefined && successor > term) fence(folder, successor, `${checkpointer.id} was promoted`);
+  requireNotFenced(folder);
+}
+
+function fence(folder: string, term: number, reason: string): void {
+  markFenced(folder, { term, at: new Date(systemClock.wallMs()).toISOString(), reason });
+}
 
 async function serve(
   options: ServerOptions,
   addresses: { readonly listen: string; readonly admin: string },
-  { store, leadership, term }: OpenedStore,
+  opened: OpenedStore,
 ): Promise<RunningServer> {
+  const { store, leadership, term } = opened;
   const { config, serverId, log, token, configFile, rootFolder } = options;
   const clock = systemClock;
   const startedAtMs = clock.nowMs();
@@ -57,14 +86,26 @@ async function serve(
   });
   const history = new ConfigHistory({ store, log, wallMs: () => clock.wallMs() });
   const members = new MemberNodes({ store, log, clock });
-  const pipeline = new CoordinatorPipeline({ publisher, history, memberNodes: members, log, clock });
+  const feed = opened.journal === undefined ? undefined : new JournalFeed({ store: opened.journal, clock, log });
+  const pipeline = new CoordinatorPipeline({
+    publisher,
+    history,
+    memberNodes: members,
+    feed,
+    onFenced: (later, by) => {
+      fence(serverFolder(rootFolder, config.dataFolder, serverId), later, `${by} follows a later one`);
+      clock.atEndOfTick(() => requireNotFenced(serverFolder(rootFolder, config.dataFolder, serverId))); // ends the process
+    },
+    log,
+    clock,
+  });
   const { cluster } = config;
   const parts = { store, leadership, publisher, pipeline, history, members };
   const controllers = new Controllers({ ...parts, cluster, log, clock });
   const listener = new LinkListener({
     address: addresses.listen,
     identity: { cluster, token, role: 'coordinator', serverId, incarnation: makeIncarnation(systemRandom) },
-    acceptRoles: ['interface', 'dispatcher', 'app', 'tool'],
+    acceptRoles: ['interface', 'dispatcher', 'app', 'tool', 'coordinator'],
     settings: linkSettingsOf(config),
     handlers: pipeline.linkHandlers,
     log,
@@ -100,10 +141,15 @@ async function serve(
           routeConflicts: publisher.conflicts,
           links: pipeline.linkCount,
           leader: leadership.leaderId,
+          term,
+          promoted: serverId === config.coordinator.checkpointer?.id,
           park: store.status(),
           nowMs: clock.nowMs(),
         }),
-      actions: operatorActions({ publisher, leadership, member: (id) => pipeline.members.get(id), log }),
+      actions: {
+        ...operatorActions({ publisher, leadership, member: (id) => pipeline.members.get(id), log }),
+        ...(opened.journal === undefined ? {} : { snapshot: snapshotAction(opened.journal) }),
+      },
     });
     const ticker = clock.every(EXPIRE_EVERY_MS, () => pipeline.onTick());
     watcher.start();
@@ -127,6 +173,10 @@ async function serve(
     await controllers.close();
     throw thrown;
   }
+}
+
+function snapshotAction(store: JournalStore): AdminAction {
+  return async () => ({ records: await store.snapshot() });
 }
 
 function readiness(publisher: StatePublisher, store: ParkStore): { ready: boolean; reasons: string[] } {

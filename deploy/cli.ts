@@ -6,6 +6,7 @@ import { registerBenchCommand } from './cli/bench.ts';
 import { registerCheckCommand } from './cli/check.ts';
 import { CHECKOUT_FOLDER } from './cli/checkout.ts';
 import { registerConfigCommand } from './cli/config.ts';
+import { registerCoordinatorCommand } from './cli/coordinator.ts';
 import { EXIT_USAGE, exitCodeOf, messageOf } from './cli/exit.ts';
 import { registerResetCommand } from './cli/reset.ts';
 import { registerRouteCommand } from './cli/route.ts';
@@ -35,6 +36,7 @@ function buildProgram(): Command {
   registerBenchCommand(program);
   registerRouteCommand(program);
   registerConfigCommand(program);
+  registerCoordinatorCommand(program);
   registerResetCommand(program);
   return program;
 }

@@ -7,6 +7,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type AdminServer, startAdminServer } from './admin-server.ts';
 import type { PeerStatus } from './balance/peer-pool.ts';
 import { systemClock } from './clock.ts';
+import { coordinatorPlaces } from './cluster-servers.ts';
 import { CoordinationClient } from './coordination-client.ts';
 import { makeIncarnation } from './ids.ts';
 import type { LinkIdentity } from './link/greeting.ts';
@@ -69,7 +70,7 @@ export async function joinCluster(options: ClusterMemberOptions): Promise<Cluste
   const { server, tier, metrics } = options;
   const { config, serverId, log } = server;
   const coordination = new CoordinationClient({
-    coordinators: config.coordinator.servers.map(({ listen }) => listen),
+    coordinators: coordinatorPlaces(config).map(({ listen }) => listen),
     identity: identityOf(server, tier, options.incarnation),
     membership: {
       tier,

@@ -16,11 +16,16 @@ export interface ClusterServer {
 export function clusterServers(config: ClusterConfig): ClusterServer[] {
   const ofTier = (tier: Tier, servers: readonly ServerConfig[], groupId?: string): ClusterServer[] =>
     servers.map((server) => ({ serverId: server.id, tier, listen: server.listen, admin: server.admin, groupId }));
-  const { servers: coordinators, checkpointer } = config.coordinator;
   return [
-    ...ofTier('coordinator', checkpointer === undefined ? coordinators : [...coordinators, checkpointer]),
+    ...ofTier('coordinator', coordinatorPlaces(config)),
     ...config.groups.flatMap((group) => ofTier('app', group.appServers, group.id)),
     ...ofTier('dispatcher', config.dispatcher.servers),
     ...ofTier('interface', config.interface.servers),
   ];
+}
+
+/** Where a coordinator may be found: the coordinators, and the checkpointer, which is one once it was promoted. */
+export function coordinatorPlaces(config: ClusterConfig): readonly ServerConfig[] {
+  const { servers, checkpointer } = config.coordinator;
+  return checkpointer === undefined ? servers : [...servers, checkpointer];
 }

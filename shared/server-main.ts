@@ -218,9 +218,17 @@ function exitAfterFailedStart(thrown: unknown, log: Logger): never {
   return undefined as never;
 }
 
+const START_AGAIN_WOULD_NOT_HELP: ReadonlySet<ErrorCode> = new Set([
+  'CONFIG_INVALID',
+  'SERVICE_INVALID',
+  'USAGE',
+  'COORDINATOR_FENCED',
+  'JOURNAL_CORRUPT',
+]);
+
 export function exitCodeOfFailedStart(code: ErrorCode): number {
   if (code === 'PORT_TAKEN') return EXIT_CODES.portTaken;
-  if (code === 'CONFIG_INVALID' || code === 'SERVICE_INVALID' || code === 'USAGE') return EXIT_CODES.configInvalid;
+  if (START_AGAIN_WOULD_NOT_HELP.has(code)) return EXIT_CODES.configInvalid;
   return EXIT_CODES.crashed;
 }
 

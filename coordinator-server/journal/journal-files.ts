@@ -30,7 +30,7 @@ export interface JournalFiles {
 
 export const systemFiles: JournalFiles = {
   async open(path, flags) {
-    const handle = await open(path, flags, 0o600);
+    const handle = await open(path, flags === 'w' ? 'w+' : flags, 0o600); // what is written is read again to be checked
     return {
       read: async (into, at, length, position) => (await handle.read(into, at, length, position)).bytesRead,
       write: async (from, at, length, position) => (await handle.write(from, at, length, position)).bytesWritten,

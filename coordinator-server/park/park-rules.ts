@@ -327,6 +327,11 @@ function requireShape({ checks = [], writes }: ParkTransaction): void {
     throw invalid(`expected 1 to ${PARK_LIMITS.writesMax} writes in a transaction, got ${writes.length}`);
   if (checks.length > PARK_LIMITS.checksMax)
     throw invalid(`expected at most ${PARK_LIMITS.checksMax} checks in a transaction, got ${checks.length}`);
+  if (writes.length < 2) return;
+  const bytes = writes.reduce((sum, write) => sum + ('value' in write ? Buffer.byteLength(write.value) : 0), 0);
+  if (bytes <= PARK_LIMITS.transactionBytesMax) return;
+  const detail = `expected values of at most ${PARK_LIMITS.transactionBytesMax} bytes together in a transaction, got ${bytes}: split it`;
+  throw new PlatformError('PARK_VALUE_TOO_LARGE', detail);
 }
 
 /** @throws PlatformError PARK_REQUEST_INVALID */

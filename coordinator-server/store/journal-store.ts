@@ -70,7 +70,8 @@ export interface JournalStoreOptions {
 
 export class JournalStore implements ParkStore {
   readonly #options: JournalStoreOptions;
-  readonly #journal: Journal;
+  /** What a checkpointer follows. */
+  readonly journal: Journal;
   readonly #state: ParkState;
   readonly #history: ParkHistory;
   readonly #hub = new WatchHub();
@@ -89,7 +90,7 @@ export class JournalStore implements ParkStore {
 
   private constructor(options: JournalStoreOptions, journal: Journal, state: ParkState, history: ParkHistory) {
     this.#options = options;
-    this.#journal = journal;
+    this.journal = journal;
     this.#state = state;
     this.#history = history;
     this.#durableRevision = state.revision;
@@ -139,7 +140,7 @@ export class JournalStore implements ParkStore {
 
   /** Raised when a checkpointer is promoted. */
   get term(): number {
-    return this.#journal.epoch;
+    return this.journal.epoch;
   }
 
   write(writer: Writer, transaction: ParkTransaction): Promise<WriteOutcome> {
@@ -171,7 +172,7 @@ export class JournalStore implements ParkStore {
   }
 
   async domains(prefix: string, after: string): Promise<readonly DomainSummary[]> {
-    await this.#whenDurable(this.#journal.lastSequence);
+    await this.#whenDurable(this.journal.lastSequence);
     return domainsOf(this.#state, prefix, after);
   }
 
@@ -220,7 +221,7 @@ export class JournalStore implements ParkStore {
   }
 
   status(): StoreStatus {
-    const journal = this.#journal;
+    const journal = this.journal;
     return {
       kind: 'journal',
       revision: this.#state.revision,
@@ -239,6 +240,11 @@ export class JournalStore implements ParkStore {
     };
   }
 
+  /** A checkpointer makes the snapshots. */
+  pauseSnapshots(isPaused: boolean): void {
+    this.#snapshots.pause(isPaused);
+  }
+
   /** Makes a snapshot now. @returns records in it */
   snapshot(): Promise<number> {
     return this.#snapshots.make();
@@ -250,7 +256,7 @@ export class JournalStore implements ParkStore {
     this.#progress.cancel();
     this.#expiry.close();
     await this.#snapshots.close();
-    await this.#journal.close();
+    await this.journal.close();
     this.#hub.endAll(
       new PlatformError('STORE_UNAVAILABLE', 'this coordinator stops: go on with another one, or again'),
     );
@@ -262,7 +268,7 @@ export class JournalStore implements ParkStore {
     const revision = this.#state.revision + 1;
     const group = !changes.every((change) => this.#isAsync(domainOf(change)));
     const record = this.#records.encode(RECORD_KIND.transaction, revision, 0, changes);
-    const sequence = this.#journal.append(record, group ? 'group' : 'async');
+    const sequence = this.journal.append(record, group ? 'group' : 'async');
     const undo = this.#state.apply(changes, this.#options.clock.nowMs());
     const outcome = decided ?? { revision, results: [] };
     this.#snapshots.appended(record.length);
@@ -279,11 +285,11 @@ export class JournalStore implements ParkStore {
   /** J4 */
   async #recordBase(): Promise<void> {
     this.#appendBase();
-    await this.#whenDurable(this.#journal.lastSequence);
+    await this.#whenDurable(this.journal.lastSequence);
   }
 
   #appendBase(): void {
-    this.#journal.append(this.#records.encode(RECORD_KIND.transaction, this.#state.revision, 0, []), 'group');
+    this.journal.append(this.#records.encode(RECORD_KIND.transaction, this.#state.revision, 0, []), 'group');
     this.#isBaseRecorded = true;
   }
 
@@ -327,7 +333,7 @@ export class JournalStore implements ParkStore {
     for (;;) {
       const answer = read();
       const sequence = this.#underWay.get(domain);
-      if (sequence === undefined || sequence <= this.#journal.durableSequence) return answer;
+      if (sequence === undefined || sequence <= this.journal.durableSequence) return answer;
       try {
         await this.#whenDurable(sequence);
         return answer;
@@ -338,7 +344,7 @@ export class JournalStore implements ParkStore {
   }
 
   #whenDurable(sequence: number): Promise<void> {
-    if (sequence <= this.#journal.durableSequence) return Promise.resolve();
+    if (sequence <= this.journal.durableSequence) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#pending.wait({ sequence, resolve, reject });
     });
@@ -361,8 +367,8 @@ export class JournalStore implements ParkStore {
       isOpen = false;
       handle.close();
     };
-    const sequence = this.#journal.lastSequence;
-    if (sequence <= this.#journal.durableSequence) queueMicrotask(tell);
+    const sequence = this.journal.lastSequence;
+    if (sequence <= this.journal.durableSequence) queueMicrotask(tell);
     else this.#pending.wait({ sequence, resolve: tell, reject: end });
     return { close };
   }

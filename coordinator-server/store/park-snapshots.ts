@@ -21,14 +21,14 @@ const STEP_BYTES = 512 * 1024;
 const RECORD_NODES = 50;
 
 interface SnapshotWriter {
-  append(payload: Uint8Array): Promise<void> | void;
+  append(payload: Uint8Array): Promise<void> | undefined;
   commit(): Promise<void>;
   abandon(): Promise<void>;
 }
 
 /** A journal. */
 export interface SnapshotSource {
-  beginSnapshot(): Promise<SnapshotWriter> | SnapshotWriter;
+  beginSnapshot(): SnapshotWriter;
 }
 
 export interface ParkSnapshotsOptions {
@@ -101,7 +101,7 @@ export class ParkSnapshots {
     this.#isAbandoned = false;
     this.#grownBytes = 0;
     const beganAtMs = clock.nowMs();
-    const writer = await journal.beginSnapshot();
+    const writer = journal.beginSnapshot(); // N1
     try {
       const { revision } = state;
       const written = await this.#writeAll(writer);

@@ -1,5 +1,6 @@
 /** The coordinator as commands talk to it: its admin listener, with the cluster token. */
 import http from 'node:http';
+import { coordinatorPlaces } from '../../shared/cluster-servers.ts';
 import type { ClusterConfig } from '../../shared/config/cluster-schema.ts';
 import { readSecret } from '../../shared/config/secret.ts';
 import { ERROR_KINDS, type ErrorCode, PlatformError, toPlatformError } from '../../shared/errors.ts';
@@ -15,7 +16,7 @@ export class CoordinatorAdmin {
 
   /** @throws PlatformError CONFIG_INVALID when there is no token: then no cluster was ever started either */
   constructor(config: ClusterConfig, rootFolder: string = CHECKOUT_FOLDER) {
-    this.#addresses = config.coordinator.servers.map(({ admin }) => admin);
+    this.#addresses = coordinatorPlaces(config).map(({ admin }) => admin);
     this.#token = readSecret(config.token, rootFolder);
   }
 
@@ -29,7 +30,7 @@ export class CoordinatorAdmin {
     for (const address of this.#addresses) {
       let answer: { status: number; text: string };
       try {
-        answer = await this.#post(address, action, JSON.stringify(body));
+        answer = await this.#ask(address, `/-/actions/${action}`, JSON.stringify(body));
       } catch (thrown) {
         const { code, message } = thrown as NodeJS.ErrnoException;
         reason = `${address}: ${code ?? message}`;
@@ -48,11 +49,29 @@ export class CoordinatorAdmin {
     throw new PlatformError('NO_COORDINATOR', detail);
   }
 
-  #post(address: string, action: string, body: string): Promise<{ status: number; text: string }> {
+  /** The same of one coordinator. */
+  async actAt(address: string, action: string, body: unknown): Promise<unknown> {
+    const answer = await this.#ask(address, `/-/actions/${action}`, JSON.stringify(body)).catch((thrown: unknown) => {
+      throw unreachable(address, thrown);
+    });
+    return answerOf(address, answer);
+  }
+
+  /** @throws PlatformError NO_COORDINATOR */
+  async statusOf(address: string): Promise<unknown> {
+    const answer = await this.#ask(address, '/-/status', undefined).catch((thrown: unknown) => {
+      throw unreachable(address, thrown);
+    });
+    return answerOf(address, answer);
+  }
+
+  /** @param body undefined: a GET */
+  #ask(address: string, path: string, body: string | undefined): Promise<{ status: number; text: string }> {
     const headers = { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' };
+    const method = body === undefined ? 'GET' : 'POST';
     return new Promise((resolve, reject) => {
-      const url = `http://${reachableAddress(address)}/-/actions/${action}`;
-      const request = http.request(url, { method: 'POST', agent: false, timeout: ANSWER_MS_MAX, headers });
+      const url = `http://${reachableAddress(address)}${path}`;
+      const request = http.request(url, { method, agent: false, timeout: ANSWER_MS_MAX, headers });
       request.on('timeout', () => request.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1000} s`)));
       request.on('error', reject);
       request.on('response', (response) => {
@@ -64,6 +83,11 @@ export class CoordinatorAdmin {
       request.end(body);
     });
   }
+}
+
+function unreachable(address: string, thrown: unknown): PlatformError {
+  const { code, message } = thrown as NodeJS.ErrnoException;
+  return new PlatformError('NO_COORDINATOR', `nothing answers at ${address} (${code ?? message})`);
 }
 
 function answerOf(address: string, { status, text }: { status: number; text: string }): unknown {

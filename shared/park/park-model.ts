@@ -125,6 +125,8 @@ export const PARK_LIMITS = {
   /** Of one transaction. */
   writesMax: 64,
   checksMax: 64,
+  /** Of all values of one transaction together. */
+  transactionBytesMax: 2 * 1024 * 1024,
   /** Of one answer to a listing; the rest is asked for with `after`. */
   listNodesMax: 1_000,
   listBytesMax: 2 * 1024 * 1024,
