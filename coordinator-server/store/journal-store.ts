@@ -24,6 +24,7 @@ import {
 } from '../../shared/park/park-model.ts';
 import type { Random } from '../../shared/random.ts';
 import { Journal } from '../journal/journal.ts';
+import type { JournalFiles } from '../journal/journal-files.ts';
 import { UNFLUSHED_RECORDS_MAX } from '../journal/journal-limits.ts';
 import { ParkExpiry } from '../park/park-expiry.ts';
 import { type ContentChange, ParkHistory } from '../park/park-history.ts';
@@ -66,6 +67,10 @@ export interface JournalStoreOptions {
   readonly asyncDomains?: readonly string[] | undefined;
   /** Journal bytes after which a snapshot is made. */
   readonly snapshotAfterBytes?: number | undefined;
+  /** Default: the system's. */
+  readonly files?: JournalFiles | undefined;
+  /** As the journal's: what is to become of an error after which nobody knows what is on the disk. */
+  readonly onFatal?: ((error: Error) => void) | undefined;
 }
 
 export class JournalStore implements ParkStore {
@@ -126,8 +131,12 @@ export class JournalStore implements ParkStore {
       if (told === undefined) history.compact(record.revision);
       for (const change of told ?? []) history.add(change);
     };
-    const flush = flushEveryMs === undefined ? {} : { flushEveryMs };
-    const journal = await Journal.open({ folder, clock, log, random, onRecord, ...flush });
+    const more = {
+      ...(flushEveryMs === undefined ? {} : { flushEveryMs }),
+      ...(options.files === undefined ? {} : { files: options.files }),
+      ...(options.onFatal === undefined ? {} : { onFatal: options.onFatal }),
+    };
+    const journal = await Journal.open({ folder, clock, log, random, onRecord, ...more });
     state.dropEmptyDomains();
     for (const id of state.sessionIds()) state.renew(id, clock.nowMs());
     state.revision += REVISION_JUMP;
