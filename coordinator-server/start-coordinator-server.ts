@@ -23,6 +23,8 @@ import { coordinatorStatus } from './coordinator-status.ts';
 import { MemberNodes } from './member-nodes.ts';
 import { type OpenedStore, openStore } from './open-store.ts';
 import { operatorActions } from './operator-actions.ts';
+import { ParkAccess } from './park/park-access.ts';
+import { parkRoutes } from './park/park-http.ts';
 import { ParkPublication } from './park-publication.ts';
 import { parsePublication } from './publication-schema.ts';
 import { StatePublisher } from './state-publisher.ts';
@@ -82,8 +84,13 @@ async function serve(
     term,
     log,
     clock,
-    onPublished: (state) => pipeline.publish(state),
+    onPublished: (state) => {
+      pipeline.publish(state);
+      access.setClients(state.config.coordinator.parkClients);
+    },
   });
+  const access = new ParkAccess(token, rootFolder, log);
+  access.setClients(config.coordinator.parkClients);
   const history = new ConfigHistory({ store, log, wallMs: () => clock.wallMs() });
   const members = new MemberNodes({ store, log, clock });
   const feed = opened.journal === undefined ? undefined : new JournalFeed({ store: opened.journal, clock, log });
@@ -146,6 +153,7 @@ async function serve(
           park: store.status(),
           nowMs: clock.nowMs(),
         }),
+      routes: parkRoutes({ store, access, clock }),
       actions: {
         ...operatorActions({ publisher, leadership, member: (id) => pipeline.members.get(id), log }),
         ...(opened.journal === undefined ? {} : { snapshot: snapshotAction(opened.journal) }),

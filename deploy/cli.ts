@@ -8,6 +8,7 @@ import { CHECKOUT_FOLDER } from './cli/checkout.ts';
 import { registerConfigCommand } from './cli/config.ts';
 import { registerCoordinatorCommand } from './cli/coordinator.ts';
 import { EXIT_USAGE, exitCodeOf, messageOf } from './cli/exit.ts';
+import { registerParkCommand } from './cli/park.ts';
 import { registerResetCommand } from './cli/reset.ts';
 import { registerRouteCommand } from './cli/route.ts';
 import { registerDrainCommand, registerMaintCommand, registerReadyCommand } from './cli/service-commands.ts';
@@ -37,6 +38,7 @@ function buildProgram(): Command {
   registerRouteCommand(program);
   registerConfigCommand(program);
   registerCoordinatorCommand(program);
+  registerParkCommand(program);
   registerResetCommand(program);
   return program;
 }

@@ -8,13 +8,14 @@
  * | GET /-/ready             | 200, or 503 with the reasons                                                       |
  * | GET /-/status            | JSON for people and for the dashboard                                              |
  * | POST /-/actions/<name>   | needs `authorization: Bearer <cluster token>`; body and answer are JSON            |
+ * | what begins as a route's | the route's own (the coordinator's park)                                           |
  * | anything else            | 404                                                                                |
  *
- * A1: nothing is changed without the token, which is compared in constant time, before the body is read.
- * A2: a response is touched only while its client is there: uWebSockets.js throws otherwise.
+ * A1: no action is taken without the token, which is compared in constant time, before the body is read.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { errorAnchor, PlatformError, toPlatformError } from './errors.ts';
+import { AdminExchange, type Answer, jsonAnswer } from './admin-exchange.ts';
+import { PlatformError } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 import type { Tier } from './server-process.ts';
 import { createWebApp, listenExclusive, type WebRequest, type WebResponse } from './web-server.ts';
@@ -26,6 +27,14 @@ export const ACTIONS_RUNNING_MAX = 16;
 
 export type AdminAction = (body: unknown) => Promise<unknown>;
 
+export interface AdminRoute {
+  /** What its paths begin with, e.g. `/park`. */
+  readonly prefix: string;
+  readonly bodyBytesMax: number;
+  /** @returns the answer; undefined when it is a stream. It sees itself to who may ask. */
+  serve(exchange: AdminExchange): Promise<Answer | undefined>;
+}
+
 export interface AdminServerOptions {
   /** host:port; port 0 lets the system choose. */
   readonly address: string;
@@ -36,6 +45,7 @@ export interface AdminServerOptions {
   readonly metrics: Metrics;
   readonly ready: () => { readonly ready: boolean; readonly reasons: readonly string[] };
   readonly status: () => unknown;
+  readonly routes?: readonly AdminRoute[] | undefined;
   /** By name, as it stands in the path. */
   readonly actions?: Readonly<Record<string, AdminAction>> | undefined;
 }
@@ -44,13 +54,6 @@ export interface AdminServer {
   /** host:port really listened on. */
   readonly address: string;
   close(): void;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
-  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** @throws PlatformError PORT_TAKEN */
@@ -80,17 +83,15 @@ class AdminRequests {
   }
 
   serve(response: WebResponse, request: WebRequest): void {
-    const method = request.getMethod();
-    const path = request.getUrl();
-    const reply = new AdminReply(response, method === 'head');
-    if (method === 'post' && path.startsWith('/-/actions/')) {
-      const authorization = request.getHeader('authorization');
-      reply.answerWith(this.#act(reply, path.slice('/-/actions/'.length), authorization));
-    } else if (method === 'get' || method === 'head') {
-      reply.answerWith(this.#look(path));
-    } else {
-      reply.answerWith(Promise.reject(unknownPath(method, path)));
-    }
+    const url = request.getUrl();
+    const route = this.#options.routes?.find(({ prefix }) => url.startsWith(prefix));
+    const exchange = new AdminExchange(response, request, route?.bodyBytesMax ?? ACTION_BODY_BYTES_MAX);
+    const { method, path } = exchange;
+    if (route !== undefined) exchange.answerWith(route.serve(exchange));
+    else if (method === 'POST' && path.startsWith('/-/actions/'))
+      exchange.answerWith(this.#act(exchange, path.slice('/-/actions/'.length)));
+    else if (method === 'GET' || method === 'HEAD') exchange.answerWith(this.#look(path));
+    else exchange.answerWith(Promise.reject(unknownPath(method, path)));
   }
 
   async #look(path: string): Promise<Answer> {
@@ -99,10 +100,10 @@ class AdminRequests {
       case '/metrics':
         return { status: 200, contentType: 'text/plain; version=0.0.4; charset=utf-8', body: await metrics.text() };
       case '/-/health':
-        return json(200, { status: 'alive', serverId, tier });
+        return jsonAnswer(200, { status: 'alive', serverId, tier });
       case '/-/ready': {
         const readiness = ready();
-        return json(readiness.ready ? 200 : 503, {
+        return jsonAnswer(readiness.ready ? 200 : 503, {
           ready: readiness.ready,
           serverId,
           tier,
@@ -110,14 +111,14 @@ class AdminRequests {
         });
       }
       case '/-/status':
-        return json(200, status());
+        return jsonAnswer(200, status());
       default:
-        throw unknownPath('get', path);
+        throw unknownPath('GET', path);
     }
   }
 
-  async #act(reply: AdminReply, name: string, authorization: string): Promise<Answer> {
-    if (!this.#holdsToken(authorization)) {
+  async #act(exchange: AdminExchange, name: string): Promise<Answer> {
+    if (!this.#holdsToken(exchange.header('authorization'))) {
       throw new PlatformError(
         'TOKEN_REFUSED',
         'Expected `authorization: Bearer <cluster token>` with the token of this cluster.',
@@ -128,7 +129,7 @@ class AdminRequests {
       const known = [...this.#actions.keys()].sort().join(', ') || 'none';
       throw new PlatformError('ROUTE_UNKNOWN', `No action ${name} on ${this.#options.serverId}; there are: ${known}.`);
     }
-    const body = await reply.readJson();
+    const body = await exchange.readJson();
     if (this.#actionsRunning >= ACTIONS_RUNNING_MAX) {
       throw new PlatformError(
         'QUEUE_FULL',
@@ -137,7 +138,7 @@ class AdminRequests {
     }
     this.#actionsRunning++;
     try {
-      return json(200, (await action(body)) ?? {});
+      return jsonAnswer(200, (await action(body)) ?? {});
     } finally {
       this.#actionsRunning--;
     }
@@ -150,107 +151,9 @@ class AdminRequests {
   }
 }
 
-/** One request's response, safe against a client that goes away (A2). */
-class AdminReply {
-  readonly #response: WebResponse;
-  readonly #withoutBody: boolean;
-  #gone = false;
-  #rejectBody: ((reason: PlatformError) => void) | undefined;
-  /** Chunks may come before anybody asks for them; they are kept up to the bound. */
-  readonly #body: Promise<Buffer>;
-
-  constructor(response: WebResponse, withoutBody: boolean) {
-    this.#response = response;
-    this.#withoutBody = withoutBody;
-    this.#body = new Promise((resolve, reject) => {
-      this.#rejectBody = reject;
-      collectBody(response, resolve, reject);
-    });
-    this.#body.catch(() => undefined); // most requests have no reader for it
-    response.onAborted(() => {
-      this.#gone = true;
-      this.#rejectBody?.(new PlatformError('CANCELLED', 'The client went away.'));
-    });
-  }
-
-  /** @throws PlatformError BODY_TOO_LARGE, BODY_INVALID */
-  async readJson(): Promise<unknown> {
-    const bytes = await this.#body;
-    if (bytes.length === 0) return {};
-    try {
-      return JSON.parse(bytes.toString('utf8'));
-    } catch {
-      throw new PlatformError('BODY_INVALID', `Expected a JSON body, got ${bytes.length} bytes of something else.`);
-    }
-  }
-
-  answerWith(answer: Promise<Answer>): void {
-    void answer.catch(problem).then((settled) => this.#write(settled));
-  }
-
-  #write(answer: Answer): void {
-    if (this.#gone) return; // A2
-    this.#gone = true;
-    const response = this.#response;
-    response.cork(() => {
-      response.writeStatus(String(answer.status));
-      response.writeHeader('content-type', answer.contentType);
-      response.writeHeader('cache-control', 'no-store');
-      for (const [name, value] of Object.entries(answer.headers ?? {})) response.writeHeader(name, value);
-      if (this.#withoutBody) {
-        response.writeHeader('content-length', String(Buffer.byteLength(answer.body)));
-        response.endWithoutBody(); // given the length, it would wait for the body for ever
-      } else response.end(answer.body);
-    });
-  }
-}
-
-function collectBody(
-  response: WebResponse,
-  resolve: (body: Buffer) => void,
-  reject: (reason: PlatformError) => void,
-): void {
-  const chunks: Buffer[] = [];
-  let bodyBytes = 0;
-  response.onData((chunk, isLast) => {
-    bodyBytes += chunk.byteLength;
-    if (bodyBytes <= ACTION_BODY_BYTES_MAX) {
-      chunks.push(Buffer.from(new Uint8Array(chunk))); // the chunk is gone after this call
-    } else {
-      chunks.length = 0;
-      reject(
-        new PlatformError('BODY_TOO_LARGE', `Expected a body of at most ${ACTION_BODY_BYTES_MAX} bytes, got more.`),
-      );
-    }
-    if (isLast) resolve(Buffer.concat(chunks));
-  });
-}
-
-function json(status: number, value: unknown): Answer {
-  return { status, contentType: 'application/json', body: `${JSON.stringify(value)}\n` };
-}
-
-/** RFC 9457 */
-function problem(thrown: unknown): Answer {
-  const error = toPlatformError(thrown);
-  const body = {
-    type: `/-/errors#${errorAnchor(error.code)}`,
-    title: error.title,
-    status: error.status,
-    detail: error.detail,
-    code: error.code,
-    retryable: error.retryable,
-  };
-  const answer = { ...json(error.status, body), contentType: 'application/problem+json' };
-  return error.code === 'TOKEN_REFUSED' ? { ...answer, headers: { 'www-authenticate': 'Bearer' } } : answer;
-}
-
 function unknownPath(method: string, path: string): PlatformError {
   const known = 'GET /metrics, /-/health, /-/ready, /-/status and POST /-/actions/<name>';
-  return new PlatformError(
-    'ROUTE_UNKNOWN',
-    `Nothing at ${method.toUpperCase()} ${path.slice(0, 200)}; there are ${known}.`,
-  );
+  return new PlatformError('ROUTE_UNKNOWN', `Nothing at ${method} ${path.slice(0, 200)}; there are ${known}.`);
 }
 
 function digestOf(token: string): Buffer {

@@ -248,6 +248,17 @@ const group = z.strictObject({
 
 const etcdEndpoint = z.string().regex(/^https?:\/\/[^\s/]+$/, 'expected http://HOST:PORT or https://HOST:PORT');
 
+const domainPattern = z
+  .string()
+  .regex(/^([A-Za-z0-9][A-Za-z0-9._:-]{0,127}\*?|\*)$/, 'expected a domain, the beginning of some and *, or *');
+
+const parkClient = z.strictObject({
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'expected a name of letters, digits and . _ -'),
+  key: secret.describe('What it shows instead of the cluster token'),
+  domains: z.array(domainPattern).min(1).max(64).describe('What it may see: names, or beginnings of names with a *'),
+  rights: z.enum(['read', 'read-write']).default('read-write'),
+});
+
 const journal = z.strictObject({
   flushEveryMs: z
     .int()
@@ -256,9 +267,7 @@ const journal = z.strictObject({
     .default(10)
     .describe('What a crash may take of the domains in `asyncDomains`'),
   asyncDomains: z
-    .array(
-      z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\*?$/, 'expected a domain, or the beginning of some and *'),
-    )
+    .array(domainPattern)
     .max(64)
     .default([])
     .describe('Domains whose writes are answered before they are on disk: names, or beginnings of names with a *'),
@@ -286,6 +295,11 @@ export const clusterSchema = z
         .describe('Where coordinators keep the park: on the disk of the one there is, or in etcd'),
       endpoints: z.array(etcdEndpoint).max(16).default([]).describe('Of etcd: e.g. http://10.0.0.1:2379'),
       journal: journal.prefault({}),
+      parkClients: z
+        .array(parkClient)
+        .max(64)
+        .default([])
+        .describe('Who may use the park over HTTP, besides the cluster'),
       checkpointer: server
         .optional()
         .describe('Follows the journal, makes its snapshots, and can be promoted in the place of a lost coordinator'),
@@ -338,5 +352,6 @@ export type AccountKeySource = z.infer<typeof accountKeySource>;
 export type QueueClassConfig = z.infer<typeof queueClass>;
 export type LimitsConfig = z.infer<typeof limits>;
 export type HealthConfig = z.infer<typeof health>;
+export type ParkClientConfig = z.infer<typeof parkClient>;
 export type ChoicePolicy = z.infer<typeof policy>;
 export type SecretSource = z.infer<typeof secret>;
