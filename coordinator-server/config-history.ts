@@ -57,6 +57,12 @@ export class ConfigHistory {
     this.#options = options;
   }
 
+  /** From now on this coordinator leads: what another one recorded meanwhile is read anew. */
+  begin(): void {
+    this.#names = undefined;
+    this.#newest = undefined;
+  }
+
   /** The config file held this; whether it is taken up is decided elsewhere. */
   offered(config: ClusterConfig, text: string): void {
     this.#offered = { config, text };

@@ -62,6 +62,7 @@ export class Controllers {
     first.catch(() => undefined);
     leadership.start({ onElected: () => this.#onElected(), onDeposed: () => this.#onDeposed() });
     if (leadership.leading) await first;
+    else this.#firstTerm = undefined; // elected later, it tries until it can publish
   }
 
   offerConfig(config: ClusterConfig, text: string): void {
@@ -93,15 +94,17 @@ export class Controllers {
   }
 
   async #lead(): Promise<void> {
-    const { publisher, pipeline, members, cluster, log, leadership, clock } = this.#options;
+    const { publisher, pipeline, members, history, cluster, log, leadership, clock } = this.#options;
     if (this.#closed || !leadership.leading) return;
     try {
+      history.begin();
       await publisher.recover(cluster); // E1
       if (this.#config !== undefined) pipeline.offerConfig(this.#config.config);
       pipeline.declareJoined();
       publisher.begin();
       await publisher.settled();
       members.begin(pipeline.leaseTtlMs, pipeline.members.list());
+      if (publisher.state !== undefined) history.published(publisher.state);
       if (publisher.state === undefined && this.#firstTerm !== undefined) throw new Error(publisher.writeFailure);
       log.info({ epoch: publisher.state?.epoch }, 'this coordinator leads');
       this.#firstTerm?.resolve();

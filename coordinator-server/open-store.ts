@@ -35,8 +35,23 @@ export function journalFolder(rootFolder: string, dataFolder: string, serverId: 
 /** @throws PlatformError JOURNAL_CORRUPT, STORE_UNAVAILABLE, USAGE (another process has the journal) */
 export async function openStore(options: OpenStoreOptions): Promise<OpenedStore> {
   const { config, serverId, rootFolder, log, clock, random } = options;
+  if (config.coordinator.store === 'etcd') return await openEtcd(options);
   const { flushEveryMs, asyncDomains } = config.coordinator.journal;
   const folder = journalFolder(rootFolder, config.dataFolder, serverId);
   const store = await JournalStore.open({ folder, flushEveryMs, asyncDomains, log, clock, random });
   return { store, journal: store, leadership: new SoleLeadership(serverId), term: store.term };
+}
+
+/** etcd's client is large: it is loaded only where it is used. */
+async function openEtcd({ config, serverId, log, clock, random }: OpenStoreOptions): Promise<OpenedStore> {
+  const { EtcdStore } = await import('./store/etcd-store.ts');
+  const { EtcdLeadership } = await import('./store/etcd-leadership.ts');
+  const { endpoints } = config.coordinator;
+  const store = await EtcdStore.open({ cluster: config.cluster, endpoints, clock, random, log });
+  return {
+    store,
+    journal: undefined,
+    leadership: new EtcdLeadership({ store, serverId, random, log, clock }),
+    term: 0,
+  };
 }

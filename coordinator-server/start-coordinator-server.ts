@@ -96,7 +96,7 @@ async function serve(
   const feed = opened.journal === undefined ? undefined : new JournalFeed({ store: opened.journal, clock, log });
   const pipeline = new CoordinatorPipeline({
     publisher,
-    history,
+    history: { published: (state) => void (leadership.leading && history.published(state)) },
     memberNodes: members,
     feed,
     onFenced: (later, by) => {

@@ -26,6 +26,7 @@ const ROOT = path.resolve(import.meta.dirname, '..');
 /** Each npm package and the one file that may import it; '*' for those that do no I/O. */
 const DOORS = {
   commander: 'deploy/cli.ts',
+  etcd3: 'coordinator-server/store/etcd-connection.ts',
   'find-my-way': '*',
   'generic-pool': 'db/mysql-pool.ts',
   mysql2: 'db/mysql-connection.ts',

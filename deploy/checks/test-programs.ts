@@ -28,6 +28,7 @@ export const TEST_PROGRAMS = {
     testsOf: 'MySQL replicas',
   },
   nginx: { program: 'nginx', debianPackage: 'nginx', service: 'nginx', testsOf: 'clusters behind nginx' },
+  etcd: { program: 'etcd', debianPackage: 'etcd-server', service: 'etcd', testsOf: 'coordinators on etcd' },
   haproxy: { program: 'haproxy', debianPackage: 'haproxy', service: 'haproxy', testsOf: 'clusters behind HAProxy' },
 } as const satisfies Readonly<Record<string, TestProgram>>;
 
