@@ -187,6 +187,37 @@ describe('an epoch', () => {
     await assert.rejects(found.journal.raiseEpoch(7), RangeError);
   });
 
+  test('is raised also while batch follows batch', async () => {
+    const subject = await JournalSubject.open(new SimulatedDisk());
+    let batches = 0;
+    let raisedAfter = 0;
+    subject.journal.onDurable = () => {
+      batches += 1;
+      if (batches < 100) subject.append('more');
+      if (batches !== 3) return;
+      subject.journal.raiseEpoch(1).then(
+        () => {
+          raisedAfter = batches;
+        },
+        () => undefined,
+      );
+    };
+    subject.append('first');
+    await turns(() => batches === 100);
+    assert.equal(raisedAfter, 3);
+  });
+
+  test('is raised by one at a time', async () => {
+    const subject = await JournalSubject.open(new SimulatedDisk());
+    const raising = [2, 3, 4].map((epoch) => subject.journal.raiseEpoch(epoch));
+    const outcomes = await Promise.allSettled(raising);
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ['fulfilled', 'fulfilled', 'rejected'],
+    );
+    assert.equal(subject.journal.epoch, 3);
+  });
+
   test('that cannot be written is not raised', async () => {
     const disk = new SimulatedDisk();
     const subject = await JournalSubject.open(disk);
