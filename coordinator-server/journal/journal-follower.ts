@@ -82,9 +82,9 @@ export class JournalFollower {
     const payloads: Buffer[] = [];
     if (reader === undefined) return payloads;
     const { scan } = reader;
-    const { durableSequence } = this.#journal;
+    // F1: a segment's bytes are those on the disk.
     await reader.step(segment.bytes, (payload, sequence) => {
-      if (sequence >= this.#next && sequence <= durableSequence) payloads.push(payload); // F1
+      if (sequence >= this.#next) payloads.push(payload);
     });
     if (scan.fault !== '') {
       throw corrupt(segment.path, `record ${scan.sequence}, byte ${scan.offset}`, scan.fault);

@@ -11,36 +11,23 @@
 import type { Clock, TimerHandle } from '../../shared/clock.ts';
 import { PlatformError, toPlatformError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
-import type { Random } from '../../shared/random.ts';
 import { AppendBuffer, type Batch } from './append-buffer.ts';
-import { isSpaceError, type JournalFile, type JournalFiles, writeAll } from './journal-files.ts';
-import type { JournalGenerations } from './journal-generations.ts';
+import { isSpaceError } from './journal-files.ts';
 import { PROBE_EVERY_MS, RECORD_BYTES_MAX, SEAL_AFTER_MS } from './journal-limits.ts';
-import { HEAD_BYTES, ID_BYTES, sealBatch } from './record-codec.ts';
-import { createSegment, PROBE_ROOM_BYTES, type Segment } from './segment-file.ts';
+import { type AppenderOptions, type JournalIdentity, SegmentAppender } from './segment-appender.ts';
+import { PROBE_ROOM_BYTES } from './segment-file.ts';
 
-export interface WriterOptions {
-  readonly folder: string;
+export interface WriterOptions extends AppenderOptions {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly files: JournalFiles;
-  readonly random: Random;
-  readonly segmentBytesMax: number;
   readonly flushEveryMs: number;
   readonly onFatal: ((error: Error) => void) | undefined;
-  readonly generations: JournalGenerations;
 }
 
 export interface WriterEvents {
   onDurable(): void;
   onRefused(reason: string): void;
   onRestored(): void;
-}
-
-/** What a segment's head says beside its place. */
-export interface JournalIdentity {
-  readonly journalId: Buffer;
-  readonly epoch: number;
 }
 
 /** `group`: flushed at once, with all others that come meanwhile; `async`: within flushEveryMs. */
@@ -51,11 +38,6 @@ type JournalState =
   | { readonly kind: 'refusing'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string }
   | { readonly kind: 'closed' };
-
-interface CurrentSegment {
-  readonly segment: Segment;
-  readonly file: JournalFile;
-}
 
 interface Waiter {
   readonly sequence: number;
@@ -70,23 +52,24 @@ export class JournalWriter {
   #identity: JournalIdentity;
   #state: JournalState = { kind: 'refusing', reason: 'it is being opened' };
   #closing = false;
-  #current: CurrentSegment | undefined;
+  readonly #segments: SegmentAppender;
   #lastSequence: number;
   #durableSequence: number;
   #takenBack = 0;
   /** Of snapshots: one at a time. */
   #waiters: Waiter[] = [];
   #underWay: Promise<void> | undefined;
+  /** Begins when what is under way has ended. */
+  #afterThis: (() => void) | undefined;
   #urgent = false;
   #isScheduled = false;
   #flushTimer: TimerHandle | undefined;
   #sealTimer: TimerHandle | undefined;
-  /** Of the current segment, behind its last empty batch or its head. */
-  #sealedBytes = HEAD_BYTES;
   #probeTimer: TimerHandle | undefined;
 
   private constructor(options: WriterOptions, events: WriterEvents, identity: JournalIdentity, lastSequence: number) {
     this.#options = options;
+    this.#segments = new SegmentAppender(options);
     this.#events = events;
     this.#identity = identity;
     this.#lastSequence = lastSequence;
@@ -163,7 +146,7 @@ export class JournalWriter {
     if (this.#state.kind !== 'failed') this.#state = { kind: 'closed' };
     for (const timer of [this.#flushTimer, this.#sealTimer, this.#probeTimer]) timer?.cancel();
     this.#endWaiters(new PlatformError('STORE_UNAVAILABLE', 'The journal was closed.'));
-    await this.#current?.file.close().catch(() => undefined);
+    await this.#segments.close();
   }
 
   /** Resolves when the record is durable. @throws PlatformError STORE_UNAVAILABLE when it was taken back */
@@ -198,10 +181,7 @@ export class JournalWriter {
   async jump(lastSequence: number, identity: JournalIdentity, install: () => Promise<void>): Promise<void> {
     await this.#alone(async () => {
       if (this.#lastSequence !== this.#durableSequence || lastSequence < this.#lastSequence) {
-        throw new PlatformError(
-          'STORE_UNAVAILABLE',
-          'Records were appended while the snapshot was taken over: try again.',
-        );
+        throw new PlatformError('STORE_UNAVAILABLE', 'Records came while a snapshot was taken over: try again.');
       }
       await install();
       this.#identity = identity;
@@ -217,18 +197,23 @@ export class JournalWriter {
   }
 
   /** Does what must not happen while a batch is being written. Space errors go to the caller; others end it all (J4). */
-  async #alone(work: () => Promise<void>): Promise<void> {
-    while (this.#underWay !== undefined) await this.#underWay;
-    if (this.#state.kind !== 'taking' || this.#closing) throw this.#refusal();
-    let failure: unknown;
-    this.#keepUnderWay(
-      work().catch((thrown: unknown) => {
-        failure = thrown;
-        if (!isSpaceError(thrown) && !(thrown instanceof PlatformError)) throw thrown;
-      }),
-    );
-    await this.#underWay;
-    if (failure !== undefined) throw toPlatformError(failure, 'STORE_UNAVAILABLE');
+  #alone(work: () => Promise<void>): Promise<void> {
+    if (this.#afterThis !== undefined) return Promise.reject(busy());
+    return new Promise((resolve, reject) => {
+      const start = (): void => {
+        if (this.#state.kind !== 'taking' || this.#closing) {
+          reject(this.#refusal());
+          return;
+        }
+        const done = work().then(resolve, (thrown: unknown) => {
+          reject(toPlatformError(thrown, 'STORE_UNAVAILABLE'));
+          if (!isSpaceError(thrown) && !(thrown instanceof PlatformError)) throw thrown;
+        });
+        this.#keepUnderWay(done);
+      };
+      if (this.#underWay === undefined) start();
+      else this.#afterThis = start;
+    });
   }
 
   #endWaiters(error: Error): void {
@@ -255,23 +240,8 @@ export class JournalWriter {
   }
 
   /** J5. Nothing is under way, and everything before is on the disk. @throws space errors: then it goes on as it was */
-  async #addSegment(roomBytes = 0): Promise<CurrentSegment> {
-    const { folder, files } = this.#options;
-    const head = {
-      ...this.#identity,
-      fileId: this.#options.random.bytes(ID_BYTES),
-      sequence: this.#durableSequence + 1,
-      flags: 0,
-    };
-    const created = await createSegment(files, folder, head, roomBytes);
-    await files.syncFolder(folder).catch((thrown: unknown) => {
-      throw new Error(`syncing ${folder} failed`, { cause: thrown }); // J4: no space error, whatever its code
-    });
-    await this.#current?.file.close().catch(() => undefined);
-    this.#options.generations.addSegment(created.segment);
-    this.#current = created;
-    this.#sealedBytes = HEAD_BYTES;
-    return created;
+  #addSegment(roomBytes = 0): Promise<void> {
+    return this.#segments.addSegment(this.#identity, this.#durableSequence + 1, roomBytes);
   }
 
   #flushSoon(): void {
@@ -293,7 +263,7 @@ export class JournalWriter {
     this.#flushTimer?.cancel();
     this.#flushTimer = undefined;
     this.#urgent = false;
-    if (this.#buffer.records === 0 && this.#isSealed) return;
+    if (this.#buffer.records === 0 && this.#segments.isSealed) return;
     const batch = this.#buffer.take();
     this.#keepUnderWay(this.#write(batch));
   }
@@ -303,39 +273,34 @@ export class JournalWriter {
       .catch((thrown: unknown) => this.#fail(thrown))
       .then(() => {
         this.#underWay = undefined;
-        if (this.#urgent) this.#flush();
-        else this.#sealLater();
+        this.#goOn();
       });
   }
 
+  #goOn(): void {
+    const next = this.#afterThis;
+    this.#afterThis = undefined;
+    next?.(); // ahead of the next batch: under load there is always one
+    if (this.#underWay !== undefined) return;
+    if (this.#urgent) this.#flush();
+    else this.#sealLater();
+  }
+
   async #write(batch: Batch): Promise<void> {
-    const { length, records } = batch;
-    let current: CurrentSegment;
+    const sequence = this.#durableSequence + 1;
     try {
-      current = await this.#segmentFor(batch);
-      const { segment, file } = current;
-      const sequence = this.#durableSequence + 1;
-      sealBatch(batch.bytes, length, { seed: segment.seed, offset: segment.bytes, sequence });
-      await writeAll(file, batch.bytes, length, segment.bytes);
+      if (this.#segments.isFullFor(batch, sequence)) await this.#addSegment();
+      await this.#segments.write(batch, sequence);
     } catch (thrown) {
       if (!isSpaceError(thrown)) throw thrown;
       this.#buffer.release(batch);
       await this.#takeBack(thrown);
       return;
     }
-    await current.file.datasync(); // J2
-    current.segment.bytes += length;
-    this.#durableSequence += records;
+    await this.#segments.sync(batch); // J2
+    this.#durableSequence += batch.records;
     this.#buffer.release(batch);
-    if (records === 0) this.#sealedBytes = current.segment.bytes;
-    else this.#tellDurable();
-  }
-
-  async #segmentFor({ length, records }: Batch): Promise<CurrentSegment> {
-    const current = this.#current as CurrentSegment;
-    const { segment } = current;
-    const isOver = segment.bytes + length > this.#options.segmentBytesMax;
-    return isOver && records > 0 && this.#durableSequence >= segment.first ? await this.#addSegment() : current;
+    if (batch.records > 0) this.#tellDurable();
   }
 
   /** J3 */
@@ -343,9 +308,7 @@ export class JournalWriter {
     this.#beginRefusing(thrown);
     this.#buffer.clear();
     this.#urgent = false;
-    const { segment, file } = this.#current as CurrentSegment;
-    await file.truncate(segment.bytes);
-    await file.datasync();
+    await this.#segments.cutBack();
     this.#lastSequence = this.#durableSequence;
     this.#takenBack += 1;
     this.#endWaiters(this.#refusal());
@@ -386,18 +349,13 @@ export class JournalWriter {
 
   /** An empty batch proves that the one before it was on the disk. */
   #sealLater(): void {
-    const { segment } = this.#current ?? {};
-    if (this.#sealTimer !== undefined || this.#isSealed || segment === undefined) return;
-    const { bytes } = segment;
+    if (this.#sealTimer !== undefined || this.#segments.isSealed) return;
+    const durable = this.#durableSequence;
     this.#sealTimer = this.#options.clock.after(SEAL_AFTER_MS, () => {
       this.#sealTimer = undefined;
-      if (segment.bytes === bytes) this.#flush();
+      if (this.#durableSequence === durable) this.#flush();
       else this.#sealLater();
     });
-  }
-
-  get #isSealed(): boolean {
-    return this.#current?.segment.bytes === this.#sealedBytes;
   }
 
   /** J4 */
@@ -421,4 +379,8 @@ export class JournalWriter {
     const why = this.failure || 'it is closed';
     return new PlatformError('STORE_UNAVAILABLE', `The journal takes no records: ${why}. Nothing was changed.`);
   }
+}
+
+function busy(): PlatformError {
+  return new PlatformError('STORE_UNAVAILABLE', 'The journal is busy with a snapshot or an epoch: try again.');
 }

@@ -67,6 +67,7 @@ export class Journal {
   readonly #generations: JournalGenerations;
   #writer!: JournalWriter;
   #snapshot: SnapshotWriter | undefined;
+  #adopting: Promise<void> | undefined;
   readonly #followers = new Set<JournalFollower>();
 
   private constructor(options: JournalOptions, files: JournalFiles, lock: { release(): void }, found: RecoveredFolder) {
@@ -201,15 +202,18 @@ export class Journal {
    * (`readSnapshot`), and appends the records from `fromSequence` on, at least up to the snapshot's end sequence.
    * @param fromSequence first record to be told on top of it
    * @throws PlatformError REQUEST_INVALID when it is not whole, of another journal, or older than the newest one here;
-   *   COORDINATOR_FENCED when it is of a higher epoch than this journal, which has records
+   *   COORDINATOR_FENCED when it is of a higher epoch than this journal, which has records;
+   *   STORE_UNAVAILABLE when it cannot be written, or another one is being taken over
    */
   async adoptSnapshot(source: SnapshotSource, fromSequence: number): Promise<void> {
-    const received = await AdoptedSnapshot.receive(this.#files, this.#folder, source, fromSequence);
+    if (this.#adopting !== undefined || this.#writer.isClosed) {
+      throw new PlatformError('STORE_UNAVAILABLE', 'A snapshot is being taken over already, or the journal is closed.');
+    }
+    this.#adopting = this.#receive(source, fromSequence);
     try {
-      await this.#adopt(received);
-    } catch (thrown) {
-      await received.abandon();
-      throw thrown;
+      await this.#adopting;
+    } finally {
+      this.#adopting = undefined;
     }
   }
 
@@ -231,6 +235,7 @@ export class Journal {
   async close(): Promise<void> {
     await this.#snapshot?.abandon();
     await this.#writer.close();
+    await this.#adopting?.catch(() => undefined); // the lock goes when nothing is written any more
     for (const follower of [...this.#followers]) await follower.close();
     this.#lock.release();
   }
@@ -265,6 +270,16 @@ export class Journal {
     const { journalId, epoch } = this.#writer.identity;
     const head = { journalId, epoch, fileId: this.#random.bytes(ID_BYTES), sequence: fromSequence, flags: 0 };
     return SnapshotFile.create(this.#files, this.#folder, snapshotPath(this.#folder, fromSequence), head);
+  }
+
+  async #receive(source: SnapshotSource, fromSequence: number): Promise<void> {
+    const received = await AdoptedSnapshot.receive(this.#files, this.#folder, source, fromSequence);
+    try {
+      await this.#adopt(received);
+    } catch (thrown) {
+      await received.abandon();
+      throw thrown;
+    }
   }
 
   async #adopt(received: AdoptedSnapshot): Promise<void> {

@@ -47,7 +47,6 @@ export class AdoptedSnapshot {
       let at = 0;
       const chunks = typeof source === 'string' ? chunksOf(files, source) : source;
       for await (const chunk of chunks) at = await writeAll(file, chunk, chunk.length, at);
-      await file.datasync();
       const content = await checkSnapshot(file);
       if (typeof content === 'string') throw refused(content);
       if (content.head.sequence !== fromSequence) {

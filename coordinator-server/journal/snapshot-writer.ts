@@ -32,7 +32,7 @@ export class SnapshotWriter {
   #file: SnapshotFile | undefined;
   #held: Uint8Array[] = [];
   #isWriting = false;
-  #ended: 'no' | 'committing' | 'yes' = 'no';
+  #ending: Promise<void> | undefined;
 
   constructor(host: SnapshotHost) {
     this.#host = host;
@@ -49,7 +49,7 @@ export class SnapshotWriter {
    */
   append(payload: Uint8Array): Promise<void> | undefined {
     assert.ok(!this.#isWriting, 'expected the append before to be awaited');
-    assert.ok(this.#ended === 'no', 'expected a snapshot that was neither committed nor abandoned');
+    assert.ok(this.#ending === undefined, 'expected a snapshot that was neither committed nor abandoned');
     if (this.#file === undefined) {
       this.#held.push(Buffer.from(payload));
       return this.#write();
@@ -58,19 +58,27 @@ export class SnapshotWriter {
   }
 
   /** @throws PlatformError STORE_UNAVAILABLE when it does not count; the snapshots before it do */
-  async commit(): Promise<void> {
+  commit(): Promise<void> {
     assert.ok(!this.#isWriting, 'expected the append before to be awaited');
-    assert.ok(this.#ended === 'no', 'expected a snapshot that was neither committed nor abandoned');
-    this.#ended = 'committing';
+    assert.ok(this.#ending === undefined, 'expected a snapshot that was neither committed nor abandoned');
+    this.#ending = this.#commit();
+    return this.#ending;
+  }
+
+  /** Leaves the snapshots before it as they are. One that is being committed comes to its end. */
+  async abandon(): Promise<void> {
+    this.#ending ??= this.#remove();
+    await this.#ending.catch(() => undefined);
+  }
+
+  async #commit(): Promise<void> {
     const endSequence = this.#host.lastSequence;
     try {
       const file = await this.#ready();
       await this.#host.untilDurable(endSequence); // W1
       if (this.#host.takenBack !== this.#takenBack) {
-        throw new PlatformError(
-          'STORE_UNAVAILABLE',
-          'Records that the snapshot may show were taken back: begin another one.',
-        ); // W1
+        const detail = 'Records that the snapshot may show were taken back: begin another one.';
+        throw new PlatformError('STORE_UNAVAILABLE', detail); // W1
       }
       await file.commit(endSequence);
       await this.#host.onCommitted(this.fromSequence);
@@ -78,14 +86,7 @@ export class SnapshotWriter {
       await this.#remove();
       throw snapshotError(thrown);
     }
-    this.#end();
-  }
-
-  /** Leaves the snapshots before it as they are. */
-  async abandon(): Promise<void> {
-    if (this.#ended !== 'no') return;
-    this.#ended = 'committing';
-    await this.#remove();
+    this.#host.onEnd();
   }
 
   async #write(): Promise<void> {
@@ -111,11 +112,6 @@ export class SnapshotWriter {
   async #remove(): Promise<void> {
     const file = await this.#creating.catch(() => undefined);
     await file?.abandon();
-    this.#end();
-  }
-
-  #end(): void {
-    this.#ended = 'yes';
     this.#host.onEnd();
   }
 }

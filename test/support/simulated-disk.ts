@@ -12,6 +12,8 @@ const TORN_BYTES = 24;
 interface Content {
   synced: Buffer;
   now: Buffer;
+  /** What it was since the last sync: the disk may have been given any of it. */
+  since: Buffer[];
 }
 
 type Names = Map<string, Content>;
@@ -36,7 +38,10 @@ export class SimulatedDisk implements JournalFiles {
   #isLocked = false;
 
   constructor(files: ReadonlyMap<string, Buffer> = new Map()) {
-    const contents = [...files].map(([name, bytes]): [string, Content] => [name, { synced: bytes, now: bytes }]);
+    const contents = [...files].map(([name, bytes]): [string, Content] => [
+      name,
+      { synced: bytes, now: bytes, since: [] },
+    ]);
     this.#names = new Map(contents);
     this.#syncedNames = new Map(contents);
   }
@@ -49,8 +54,8 @@ export class SimulatedDisk implements JournalFiles {
   /** What a disk may hold after a loss of power. */
   crashed(random: Random): SimulatedDisk {
     const names: Names = new Map(this.#syncedNames);
-    const kept = Math.floor(random.float() * (this.#unsynced.length + 1));
-    for (const change of this.#unsynced.slice(0, kept)) change(names);
+    const keptShare = random.float();
+    for (const change of this.#unsynced) if (random.float() < keptShare) change(names);
     return new SimulatedDisk(new Map([...names].map(([name, content]) => [name, torn(content, random)])));
   }
 
@@ -63,7 +68,7 @@ export class SimulatedDisk implements JournalFiles {
     const name = path.basename(file);
     if (flags === 'w') {
       this.#step('open', name);
-      const made: Content = { synced: Buffer.alloc(0), now: Buffer.alloc(0) };
+      const made: Content = { synced: Buffer.alloc(0), now: Buffer.alloc(0), since: [] };
       this.#change((names) => void names.set(name, made));
     }
     const content = this.#names.get(name);
@@ -121,17 +126,20 @@ export class SimulatedDisk implements JournalFiles {
         const grown = Buffer.alloc(Math.max(content.now.length, position + written));
         content.now.copy(grown);
         grown.set(from.subarray(at, at + written), position);
+        content.since.push(content.now);
         content.now = grown;
         return written;
       },
       size: async () => content.now.length,
       truncate: async (length) => {
         this.#step('truncate', name);
+        content.since.push(content.now);
         content.now = Buffer.from(content.now.subarray(0, length));
       },
       datasync: async () => {
         this.#step('datasync', name);
         content.synced = content.now;
+        content.since = [];
       },
       close: async () => {},
     };
@@ -149,8 +157,9 @@ export class SimulatedDisk implements JournalFiles {
   }
 }
 
-function torn({ synced, now }: Content, random: Random): Buffer {
-  if (synced === now) return synced;
+function torn({ synced, now: latest, since }: Content, random: Random): Buffer {
+  if (synced === latest) return synced;
+  const now = since[Math.floor(random.float() * 2 * since.length)] ?? latest;
   const [short, long] = [Math.min(synced.length, now.length), Math.max(synced.length, now.length)];
   const bytes = Buffer.alloc(short + Math.floor(random.float() * (long - short + 1)));
   const isWhole = random.float() < 0.2;

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
-import { after, beforeEach, test } from 'node:test';
+import { after, beforeEach, mock, test } from 'node:test';
 import { JournalLock } from '../../../../coordinator-server/journal/journal-lock.ts';
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'journal-lock-'));
@@ -75,3 +75,30 @@ test('a process that has the number of a dead holder is not taken for it', () =>
   fs.writeFileSync(path.join(folder, '3.lock'), JSON.stringify({ pid: 1, startedAt: 'another boot' }));
   JournalLock.take(folder).release();
 });
+
+/** Another process's lock, which lives, comes into being right before ours is made. */
+function overtaken(byNumber: number): () => void {
+  const { linkSync } = fs;
+  const other = path.join(folder, `${byNumber}.lock`);
+  const link = mock.method(fs, 'linkSync', (from: string, to: string) => {
+    // Its start instant is not known: so its id alone says whether it lives.
+    if (!fs.existsSync(other)) fs.writeFileSync(other, JSON.stringify({ pid: process.ppid, startedAt: '' }));
+    linkSync(from, to);
+  });
+  return () => link.mock.restore();
+}
+
+for (const [what, byNumber] of [
+  ['took the same number just before', 1],
+  ['has a higher number meanwhile, made from one that is gone', 2],
+] as const) {
+  test(`a process that ${what} is let in, and we are not`, () => {
+    const restore = overtaken(byNumber);
+    try {
+      assert.throws(() => JournalLock.take(folder), { code: 'USAGE', message: new RegExp(`\\(${process.ppid}\\)`) });
+    } finally {
+      restore();
+    }
+    assert.deepEqual(fs.readdirSync(folder), [`${byNumber}.lock`]);
+  });
+}

@@ -71,6 +71,21 @@ describe('a torn end', () => {
   });
 });
 
+test('a copy of a mark, as a record may hold one, proves nothing about what is before it', async () => {
+  const disk = new SimulatedDisk();
+  const subject = await JournalSubject.open(disk);
+  await subject.write('one');
+  const mark = Buffer.from((disk.files.get(SEGMENT) as Buffer).subarray(64, 88));
+  const lastBatch = disk.files.get(SEGMENT)?.length ?? 0;
+  subject.append('two');
+  subject.journal.append(mark, 'group');
+  await subject.settle();
+  const damaged = Buffer.from(disk.files.get(SEGMENT) as Buffer);
+  damaged.fill(0, lastBatch + 24, lastBatch + 40);
+  const found = await JournalSubject.open(withFile(disk.files, SEGMENT, damaged));
+  assert.equal(found.journal.lastSequence, 1);
+});
+
 describe('damage', () => {
   test('names the file, the record and its place', async () => {
     const { files } = await threeBatches();

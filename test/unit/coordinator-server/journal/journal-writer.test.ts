@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PROBE_EVERY_MS, SEAL_AFTER_MS } from '../../../../coordinator-server/journal/journal-limits.ts';
+import { seededRandom } from '../../../../shared/random.ts';
 import { assertPrefix, JournalSubject, manyTurns, turns } from '../../../support/journal-subject.ts';
 import { SimulatedDisk } from '../../../support/simulated-disk.ts';
 
@@ -31,11 +32,13 @@ describe('a flush', () => {
   test('calls nothing durable before its sync has returned', async () => {
     const disk = new SimulatedDisk();
     const subject = await JournalSubject.open(disk);
+    const seen: number[] = [];
     disk.onStep = (operation) => {
-      if (operation === 'datasync') assert.equal(subject.journal.durableSequence, 0);
+      if (operation === 'datasync') seen.push(subject.journal.durableSequence);
     };
     await subject.write('one');
-    assert.equal(subject.journal.durableSequence, 1);
+    await subject.write('two');
+    assert.deepEqual(seen, [0, 1]);
   });
 
   test('of async records comes after flushEveryMs', async () => {
@@ -101,6 +104,10 @@ describe('a full disk', () => {
       assert.throws(() => subject.journal.append(Buffer.from('x'), 'async'), { code: 'STORE_UNAVAILABLE' });
       assert.equal(subject.journal.lastSequence, subject.journal.durableSequence);
       assertPrefix(await JournalSubject.open(disk.killed()), subject.held, subject.acknowledged);
+      for (let seed = 0; seed < 4; seed++) {
+        const found = await JournalSubject.open(disk.crashed(seededRandom(seed)));
+        assertPrefix(found, subject.held, subject.acknowledged);
+      }
       disk.capacityBytes = Number.POSITIVE_INFINITY;
       subject.clock.advance(PROBE_EVERY_MS);
       await turns(() => subject.restored === 1);
@@ -185,6 +192,37 @@ describe('an epoch', () => {
     assert.equal(found.journal.epoch, 7);
     assertPrefix(found, subject.held, 2);
     await assert.rejects(found.journal.raiseEpoch(7), RangeError);
+  });
+
+  test('is raised also while batch follows batch', async () => {
+    const subject = await JournalSubject.open(new SimulatedDisk());
+    let batches = 0;
+    let raisedAfter = 0;
+    subject.journal.onDurable = () => {
+      batches += 1;
+      if (batches < 100) subject.append('more');
+      if (batches !== 3) return;
+      subject.journal.raiseEpoch(1).then(
+        () => {
+          raisedAfter = batches;
+        },
+        () => undefined,
+      );
+    };
+    subject.append('first');
+    await turns(() => batches === 100);
+    assert.equal(raisedAfter, 3);
+  });
+
+  test('is raised by one at a time', async () => {
+    const subject = await JournalSubject.open(new SimulatedDisk());
+    const raising = [2, 3, 4].map((epoch) => subject.journal.raiseEpoch(epoch));
+    const outcomes = await Promise.allSettled(raising);
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ['fulfilled', 'fulfilled', 'rejected'],
+    );
+    assert.equal(subject.journal.epoch, 3);
   });
 
   test('that cannot be written is not raised', async () => {
