@@ -44,7 +44,7 @@ export const SESSION_TTL_MS_DEFAULT = 1_000;
 export interface ParkClientOptions {
   /** The client's to close. */
   readonly channel: ParkChannel;
-  /** 1..128 printable ASCII characters; shown as the owner of what this client creates. */
+  /** 1..128 visible ASCII characters; shown as the owner of what this client creates. */
   readonly name: string;
   /** PARK_LIMITS.sessionTtlMsMin..Max. */
   readonly sessionTtlMs?: number | undefined;
@@ -66,8 +66,8 @@ export class ParkClient implements Park {
 
   constructor(options: ParkClientOptions) {
     const { channel, name, clock = systemClock, log = silentLogger } = options;
-    if (name.length > SESSION_NAME_CHARS_MAX || !/^[\x20-\x7e]+$/.test(name))
-      throw invalid(`expected a client's name of 1 to ${SESSION_NAME_CHARS_MAX} printable ASCII characters`);
+    if (name.length > SESSION_NAME_CHARS_MAX || !/^[\x21-\x7e]+$/.test(name))
+      throw invalid(`expected a client's name of 1 to ${SESSION_NAME_CHARS_MAX} visible ASCII characters`);
     this.#channel = channel;
     this.#force = options.force ?? false;
     const timeoutMs = options.callTimeoutMs ?? CALL_TIMEOUT_MS_DEFAULT;

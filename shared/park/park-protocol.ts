@@ -80,7 +80,7 @@ const requestSchema = z.discriminatedUnion('op', [
   z.object({ op: z.literal('domains'), prefix: name, after: name }),
   z.object({
     op: z.literal('open-session'),
-    name: z.string().regex(/^[\x20-\x7e]{1,128}$/, `expected 1 to ${SESSION_NAME_CHARS_MAX} printable characters`),
+    name: z.string().regex(/^[\x21-\x7e]{1,128}$/, `expected 1 to ${SESSION_NAME_CHARS_MAX} visible ASCII characters`),
     ttlMs: z.int().min(PARK_LIMITS.sessionTtlMsMin).max(PARK_LIMITS.sessionTtlMsMax),
   }),
   z.object({ op: z.literal('renew-session'), id }),
