@@ -25,6 +25,7 @@ import { type OpenedStore, openStore } from './open-store.ts';
 import { operatorActions } from './operator-actions.ts';
 import { ParkAccess } from './park/park-access.ts';
 import { parkRoutes } from './park/park-http.ts';
+import { ParkLinkService } from './park/park-link-service.ts';
 import { ParkPublication } from './park-publication.ts';
 import { parsePublication } from './publication-schema.ts';
 import { StatePublisher } from './state-publisher.ts';
@@ -99,6 +100,7 @@ async function serve(
     history: { published: (state) => void (leadership.leading && history.published(state)) },
     memberNodes: members,
     feed,
+    park: new ParkLinkService({ store, log, clock }),
     onFenced: (later, by) => {
       fence(serverFolder(rootFolder, config.dataFolder, serverId), later, `${by} follows a later one`);
       clock.atEndOfTick(() => requireNotFenced(serverFolder(rootFolder, config.dataFolder, serverId))); // ends the process
