@@ -12,7 +12,7 @@ import type { Clock } from '../shared/clock.ts';
 import { PlatformError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { RouteBinding } from './handler-registry.ts';
-import type { Context, ServiceDatabase } from './sdk/context.ts';
+import type { Context, ServiceDatabase, WriteOptions } from './sdk/context.ts';
 
 /** What handlers use of the store. */
 export type StoreDoor = Pick<ReplicatedStore, 'read' | 'write'>;
@@ -180,7 +180,7 @@ class HandlerDatabase implements ServiceDatabase {
     return this.#timed(() => this.#environment.store.read(sql, params, this.#request.deadlineAtMs));
   }
 
-  write<T>(run: (tx: WriteTransaction) => Promise<T>): Promise<T> {
+  write<T>(run: (tx: WriteTransaction) => Promise<T>, options: WriteOptions = {}): Promise<T> {
     return this.#timed(async () => {
       const request = {
         requestId: this.#nextWriteId(),
@@ -188,6 +188,7 @@ class HandlerDatabase implements ServiceDatabase {
         account: this.#request.account,
         bucket: this.#request.bucket,
         deadlineAtMs: this.#request.deadlineAtMs,
+        fence: options.fence,
       };
       // The stored value is JSON, which has no `undefined`: a `run` that returns nothing is stored as null.
       const stored = async (tx: WriteTransaction): Promise<T> => (await run(tx)) ?? (null as T);

@@ -1,6 +1,19 @@
 /** What a handler is given: who asks, how long there is, and the account's database. */
-import type { Row, SqlValue, WriteTransaction } from '../../db/replicated-store.ts';
+import type { Fence, Row, SqlValue, WriteTransaction } from '../../db/replicated-store.ts';
 import type { Logger } from '../../shared/log.ts';
+
+export interface WriteOptions {
+  /**
+   * What this write needs to hold, by the token it was given for it: `{ name: 'locks/nightly', token: lock.token }`.
+   * The newest token of each name is kept in the group's database. A write with an older one is refused inside the
+   * transaction, before `run` is called, however late it arrives; one with the same or a newer token passes.
+   *
+   * name: 1..320 printable ASCII characters without spaces; one row is kept for each name ever used, for good.
+   * token: a safe integer >= 1. Each group has its own: a new holder shuts the old one out of a group with its first
+   * fenced write there.
+   */
+  readonly fence?: Fence | undefined;
+}
 
 export interface ServiceDatabase {
   /**
@@ -19,9 +32,9 @@ export interface ServiceDatabase {
    * `Idempotency-Key`), `run` is not called and the first value is returned. So build the reply from the returned
    * value, not from variables that `run` sets.
    * @returns what `run` returned; it must be JSON, and nothing at all becomes null
-   * @throws PlatformError IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_KEY_REUSED and those of `read`
+   * @throws PlatformError IDEMPOTENCY_KEY_INVALID, IDEMPOTENCY_KEY_REUSED, FENCE_OUTDATED and those of `read`
    */
-  write<T>(run: (tx: WriteTransaction) => Promise<T>): Promise<T>;
+  write<T>(run: (tx: WriteTransaction) => Promise<T>, options?: WriteOptions): Promise<T>;
 }
 
 export interface Context {

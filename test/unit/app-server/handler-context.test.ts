@@ -114,6 +114,18 @@ describe('the database in the context', () => {
     assert.deepEqual([writes[0]?.account, writes[0]?.bucket], ['alice', 7]);
   });
 
+  it('hands the fence of a write on', async () => {
+    const fence = { name: 'locks/nightly', token: 7 };
+    const writes = await written({}, async (ctx) => {
+      await ctx.db.write(async () => 1, { fence });
+      await write(ctx);
+    });
+    assert.deepEqual(
+      writes.map((request) => request.fence),
+      [fence, undefined],
+    );
+  });
+
   it('tells requests apart by method, target and body', async () => {
     const prints = new Set<string>();
     for (const [target, body] of [
