@@ -5,6 +5,7 @@
  *   join          → checked → lease granted → (app server) its manifest → publisher → park → every link
  *   renew, leave  → checked → lease prolonged, or ended
  *   config edited → decided → publisher → park → every link; or refused, with the reasons kept for the status
+ *   park requests → park/park-link-service.ts → the park's store
  *   a while       → leases that have run out are ended
  *
  * Q1: what a peer says is checked before it is used; a peer that says anything else loses its link.
@@ -21,11 +22,13 @@ import { type JoinNotice, parseJoin, parseRenew, TOPIC } from '../shared/coordin
 import { type ErrorCode, PlatformError, toPlatformError } from '../shared/errors.ts';
 import type { Link, LinkHandlers } from '../shared/link/link.ts';
 import type { Logger } from '../shared/log.ts';
+import { PARK_TOPIC } from '../shared/park/park-protocol.ts';
 import type { PublishedState } from '../shared/published-state.ts';
 import type { ConfigHistory } from './config-history.ts';
 import { decideConfig } from './config-publisher.ts';
 import type { MemberNodes } from './member-nodes.ts';
 import { type MembershipEffect, MembershipState } from './membership-state.ts';
+import type { ParkLinkService } from './park/park-link-service.ts';
 import { birthEpochOf } from './publication.ts';
 import type { RouteManifest } from './route-catalog.ts';
 import type { StatePublisher } from './state-publisher.ts';
@@ -51,6 +54,8 @@ export interface CoordinatorPipelineOptions {
   readonly onFenced?: ((term: number, serverId: string) => void) | undefined;
   /** Told what was published. */
   readonly history?: Pick<ConfigHistory, 'published'> | undefined;
+  /** Serves the park on every link. Without it a request closes its link. */
+  readonly park?: ParkLinkService | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -88,11 +93,19 @@ export class CoordinatorPipeline {
     return this.#links.size;
   }
 
-  readonly linkHandlers: LinkHandlers = {
-    onOpen: (link) => this.#onOpen(link),
-    onNotice: (link, topic, value) => this.#onNotice(link, topic, value),
-    onClosed: (link) => void this.#links.delete(link),
-  };
+  get linkHandlers(): LinkHandlers {
+    const { park } = this.#options;
+    const handlers: LinkHandlers = {
+      onOpen: (link) => this.#onOpen(link),
+      onNotice: (link, topic, value) => this.#onNotice(link, topic, value),
+      onClosed: (link) => {
+        this.#links.delete(link);
+        park?.onClosed(link);
+      },
+    };
+    if (park === undefined) return handlers;
+    return { ...handlers, onRequest: (...request) => park.onRequest(...request) };
+  }
 
   #onOpen(link: Link): void {
     this.#links.set(link, 0);
@@ -105,6 +118,7 @@ export class CoordinatorPipeline {
       if (topic === TOPIC.join) this.#onJoin(link, ownJoin(link, parseJoin(value)));
       else if (topic === TOPIC.renew) this.#onRenew(link, value);
       else if (topic === TOPIC.leave) this.#onLeave(link);
+      else if (topic === PARK_TOPIC.heard && this.#options.park !== undefined) this.#options.park.onHeard(link, value);
       else throw new PlatformError('LINK_FRAME_INVALID', `Expected join, renew or leave, got "${topic.slice(0, 32)}".`);
     } catch (thrown) {
       this.#onFault(link, thrown); // Q1

@@ -33,6 +33,11 @@ export class DeadlineList<Member extends DeadlineMember> {
     return this.#length;
   }
 
+  /** Any member; undefined when there is none. */
+  get first(): Member | undefined {
+    return (this.#head.deadlineNext as Member | null) ?? undefined;
+  }
+
   add(member: Member): void {
     const first = this.#head.deadlineNext;
     member.deadlineNext = first;
