@@ -11,6 +11,7 @@ import type { ReplicatedStore, Row, SqlValue, WriteTransaction } from '../db/rep
 import type { Clock } from '../shared/clock.ts';
 import { PlatformError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
+import type { Park } from '../shared/park/park.ts';
 import type { RouteBinding } from './handler-registry.ts';
 import type { Context, ServiceDatabase, WriteOptions } from './sdk/context.ts';
 
@@ -39,9 +40,15 @@ export interface IncomingRequest {
   onCancel: (() => void) | null;
 }
 
+/** Opens the park when `park` is read first. */
+export interface ParkDoor {
+  readonly park: Park;
+}
+
 /** What all requests of a server share. */
 export interface HandlerEnvironment {
   readonly store: StoreDoor;
+  readonly park: ParkDoor;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -146,6 +153,10 @@ export class HandlerContext implements Context {
   get db(): ServiceDatabase {
     this.#db ??= new HandlerDatabase(this.#environment, this.#binding, this.#request, () => this.#ended);
     return this.#db;
+  }
+
+  get park(): Park {
+    return this.#environment.park.park;
   }
 
   /** For the runner: the request was answered without the handler. C1 */

@@ -1,6 +1,7 @@
 /** What a handler is given: who asks, how long there is, and the account's database. */
 import type { Fence, Row, SqlValue, WriteTransaction } from '../../db/replicated-store.ts';
 import type { Logger } from '../../shared/log.ts';
+import type { Park } from '../../shared/park/park.ts';
 
 export interface WriteOptions {
   /**
@@ -58,4 +59,14 @@ export interface Context {
   /** Writes lines that carry the request id, the account and the service. */
   readonly log: Logger;
   readonly db: ServiceDatabase;
+  /**
+   * What servers agree on: domains of nodes, watches, and what is built of them (locks, election, …). One client for
+   * all handlers of this app server, opened at its first use: so nodes that are ephemeral, and locks, are held by the
+   * server and outlive the request; whoever takes one gives it back. At most 8,192 calls wait, and 10,000 watches
+   * stay open, of all handlers together.
+   *
+   * A call ends within 2 s; with no coordinator there, it throws NO_COORDINATOR. A write done while holding something
+   * of the park bears its token: `ctx.db.write(run, { fence })`.
+   */
+  readonly park: Park;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { StoreDoor } from '../../../app-server/handler-runner.ts';
-import { type Context, route } from '../../../app-server/sdk/sdk.ts';
+import { type Context, type Park, route } from '../../../app-server/sdk/sdk.ts';
 import type { WriteRequest } from '../../../db/replicated-store.ts';
 import { HandlerBench, serviceOf, serviceWith, settled } from '../../support/handler-bench.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -43,6 +43,24 @@ describe('the context', () => {
       ...['1, 3', '0', '1, 3', 'a:2', ''],
       ...[null, '9'],
     ]);
+  });
+});
+
+describe('the park in the context', () => {
+  it('is asked for only by handlers that use it', async () => {
+    let opened = 0;
+    const park = {
+      get park(): Park {
+        opened += 1;
+        return { get: async () => undefined } as unknown as Park;
+      },
+    };
+    const without = new HandlerBench([serviceWith((ctx) => ctx.account)], { park });
+    assert.equal((await without.json('GET', '/x')).value, 'alice');
+    assert.equal(opened, 0);
+    const using = serviceWith(async (ctx) => (await ctx.park.get('config', 'flags')) ?? 'none');
+    assert.equal((await new HandlerBench([using], { park }).json('GET', '/x')).value, 'none');
+    assert.equal(opened, 1);
   });
 });
 
