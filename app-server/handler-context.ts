@@ -11,8 +11,9 @@ import type { ReplicatedStore, Row, SqlValue, WriteTransaction } from '../db/rep
 import type { Clock } from '../shared/clock.ts';
 import { PlatformError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
+import type { Park } from '../shared/park/park.ts';
 import type { RouteBinding } from './handler-registry.ts';
-import type { Context, ServiceDatabase } from './sdk/context.ts';
+import type { Context, ServiceDatabase, WriteOptions } from './sdk/context.ts';
 
 /** What handlers use of the store. */
 export type StoreDoor = Pick<ReplicatedStore, 'read' | 'write'>;
@@ -39,9 +40,15 @@ export interface IncomingRequest {
   onCancel: (() => void) | null;
 }
 
+/** Opens the park when `park` is read first. */
+export interface ParkDoor {
+  readonly park: Park;
+}
+
 /** What all requests of a server share. */
 export interface HandlerEnvironment {
   readonly store: StoreDoor;
+  readonly park: ParkDoor;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -148,6 +155,10 @@ export class HandlerContext implements Context {
     return this.#db;
   }
 
+  get park(): Park {
+    return this.#environment.park.park;
+  }
+
   /** For the runner: the request was answered without the handler. C1 */
   end(reason: PlatformError): void {
     this.#ended = reason;
@@ -180,7 +191,7 @@ class HandlerDatabase implements ServiceDatabase {
     return this.#timed(() => this.#environment.store.read(sql, params, this.#request.deadlineAtMs));
   }
 
-  write<T>(run: (tx: WriteTransaction) => Promise<T>): Promise<T> {
+  write<T>(run: (tx: WriteTransaction) => Promise<T>, options: WriteOptions = {}): Promise<T> {
     return this.#timed(async () => {
       const request = {
         requestId: this.#nextWriteId(),
@@ -188,6 +199,7 @@ class HandlerDatabase implements ServiceDatabase {
         account: this.#request.account,
         bucket: this.#request.bucket,
         deadlineAtMs: this.#request.deadlineAtMs,
+        fence: options.fence,
       };
       // The stored value is JSON, which has no `undefined`: a `run` that returns nothing is stored as null.
       const stored = async (tx: WriteTransaction): Promise<T> => (await run(tx)) ?? (null as T);

@@ -13,14 +13,20 @@ import { PlatformError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { RouteParams } from '../shared/routing/route-table.ts';
 import { DeadlineSweep, type Expiring } from './deadline-sweep.ts';
-import { HandlerContext, type HandlerEnvironment, type IncomingRequest, type StoreDoor } from './handler-context.ts';
+import {
+  HandlerContext,
+  type HandlerEnvironment,
+  type IncomingRequest,
+  type ParkDoor,
+  type StoreDoor,
+} from './handler-context.ts';
 import { handlerFailure } from './handler-failure.ts';
 import { checkContentType, handlerInput } from './handler-input.ts';
 import type { HandlerRegistry, RouteBinding } from './handler-registry.ts';
 import { type HandlerReply, handlerReply } from './handler-reply.ts';
 import { LogBudget } from './log-budget.ts';
 
-export type { IncomingRequest, StoreDoor } from './handler-context.ts';
+export type { IncomingRequest, ParkDoor, StoreDoor } from './handler-context.ts';
 export type { HandlerReply } from './handler-reply.ts';
 
 export interface HandlerOutcome {
@@ -32,6 +38,7 @@ export interface HandlerOutcome {
 export interface HandlerRunnerOptions {
   readonly registry: HandlerRegistry;
   readonly store: StoreDoor;
+  readonly park: ParkDoor;
   readonly log: Logger;
   /** Read at every reply, so a new limit holds at once. */
   readonly limits: { readonly replyBytesMax: number };
@@ -166,7 +173,7 @@ export class HandlerRunner {
     this.#registry = options.registry;
     this.#limits = options.limits;
     this.#clock = options.clock ?? systemClock;
-    this.#environment = { store: options.store, clock: this.#clock, log: options.log };
+    this.#environment = { store: options.store, park: options.park, clock: this.#clock, log: options.log };
     this.#sweep = new DeadlineSweep(this.#clock);
     this.#support = {
       counts: this.counts,

@@ -12,6 +12,7 @@ import { Tick } from '../shared/queue/tick.ts';
 import type { StartServer } from '../shared/server-process.ts';
 import { AppMetrics } from './app-metrics.ts';
 import { AppPipeline } from './app-pipeline.ts';
+import { HandlerPark } from './handler-park.ts';
 import { HandlerRegistry } from './handler-registry.ts';
 import { HandlerRunner } from './handler-runner.ts';
 import { RejectionGuard } from './rejection-guard.ts';
@@ -37,7 +38,13 @@ export const startAppServer: StartServer = async (options) => {
   const incarnation = newIncarnation();
   const metrics = new Metrics({ serverId, tier: 'app' });
   const tick = new Tick(systemClock);
-  const runner = new HandlerRunner({ registry, store, log, limits: config.limits, clock: systemClock });
+  const park = new HandlerPark({
+    coordinators: config.coordinator.servers.map((coordinator) => coordinator.listen),
+    identity: identityOf(options, 'app', incarnation),
+    settings: linkSettingsOf(config),
+    log,
+  });
+  const runner = new HandlerRunner({ registry, store, park, log, limits: config.limits, clock: systemClock });
   const pipeline = new AppPipeline({
     config,
     serverId,
@@ -111,6 +118,7 @@ export const startAppServer: StartServer = async (options) => {
       listener.close();
       member.close();
       runner.close();
+      park.close();
       await store.close();
       rejections.close();
     },

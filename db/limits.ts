@@ -1,5 +1,6 @@
 /** Bounds of the database room that no configuration raises, each with its reason. Related ones are asserted below. */
 import assert from 'node:assert/strict';
+import { PARK_LIMITS } from '../shared/park/park-model.ts';
 
 /** Writes waiting in one lane; one more is refused with STORE_BUSY. Above the most requests an app server runs at once. */
 export const LANE_DEPTH_MAX = 8_192;
@@ -40,6 +41,9 @@ export const REPLY_BYTES_MAX = 1024 * 1024;
 /** Parameters of one statement: what every SQLite and MySQL accepts. */
 export const PARAMS_MAX = 999;
 
+/** A lock's domain and node with a separator, and room for a prefix of the service's own; well within InnoDB's keys. */
+export const FENCE_NAME_CHARS_MAX = 320;
+
 /** Rows of one read: they are copied between threads and held in memory as a whole. */
 export const READ_ROWS_MAX = 10_000;
 
@@ -71,4 +75,5 @@ export const LOG_TRIM_CHUNKS_PER_CHECK = 16;
 
 assert.ok(BATCH_FILL_MS_MAX < WRITE_LOCK_WAIT_MS_MAX, 'a waiting app server must outlast one full batch of another');
 assert.ok(CALLBACK_MS_MAX + STATEMENT_GRACE_MS < BATCH_HOLD_MS_MAX, 'one slow callback must not cost its whole batch');
+assert.ok(2 * PARK_LIMITS.nameCharsMax < FENCE_NAME_CHARS_MAX, 'a fence must be able to bear the name of any node');
 assert.ok(CATCH_UP_CHUNK <= CATCH_UP_PER_WRITE_MAX, 'a write must be able to copy one chunk');

@@ -6,6 +6,7 @@
  */
 import type { Clock } from '../shared/clock.ts';
 import { PlatformError } from '../shared/errors.ts';
+import { MYSQL_FENCE_TABLE } from './commit/fence.ts';
 import {
   findLoggedSql,
   headOfRow,
@@ -89,6 +90,7 @@ export class MysqlReplica implements Replica {
     await this.#withWriter(async (connection) => {
       for (const warning of await checkSettings(connection, this.replicaId)) this.#options.onWarning(warning);
       await connection.text(MYSQL_LOG_TABLE, SCHEMA_TIMEOUT_MS);
+      await connection.text(MYSQL_FENCE_TABLE, SCHEMA_TIMEOUT_MS);
       for (const statement of schema) await applyStatement(connection, statement);
     });
     this.#isOpen = true;

@@ -95,7 +95,7 @@ export interface Replica {
   readonly kind: ReplicaKind;
   /** Its `begin` excludes every other writer; without durable PREPARE, logs are levelled under these locks. */
   readonly serial: boolean;
-  /** Connects, refuses unsafe settings (STORE_UNSAFE), creates `tl_log` and the services' tables. Does nothing when open. */
+  /** Connects, refuses unsafe settings (STORE_UNSAFE), creates `tl_log`, `tl_fence_tokens` and the services' tables. Does nothing when open. */
   open(schema: readonly string[]): Awaitable<void>;
   /** Starts a transaction; `preparable` under `xid`, so that it can be prepared. STORE_BUSY when no lock came in `waitMs`. */
   begin(form: 'ordinary' | 'preparable', xid: string, waitMs: number): Awaitable<ReplicaSession>;

@@ -21,6 +21,7 @@ import { newScore, noteRead, noteReadFailed, pickReplica, type ReplicaScore } fr
 import { checkSchema } from './schema/check-schema.ts';
 import { SqliteEngine } from './sqlite-engine.ts';
 
+export type { Fence } from './commit/fence.ts';
 export type { WriteTransaction } from './commit/handler-transaction.ts';
 export type { WriteOutcome, WriteRequest } from './commit/lane.ts';
 export type { CommitStep, StoreHooks } from './engine.ts';
@@ -132,7 +133,9 @@ export class ReplicatedStore {
   /**
    * Runs `run` in a transaction on all replicas, once per request id. `run` may be called more than once, of which one
    * run has an effect, so it may only touch the database. Its value must be JSON (undefined is stored as null).
+   * With a fence, `run` is called only when no newer token of its name has been seen in a write of this group.
    * @throws what `run` throws, after undoing it; PlatformError IDEMPOTENCY_KEY_REUSED for another fingerprint,
+   *   FENCE_OUTDATED for an older token,
    *   STATEMENT_FAILED, DEADLINE_EXCEEDED, STORE_BUSY, STORE_UNAVAILABLE (all without effect), OUTCOME_UNKNOWN
    */
   write<T>(request: WriteRequest, run: (tx: WriteTransaction) => Promise<T>): Promise<WriteOutcome<T>> {

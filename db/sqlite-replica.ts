@@ -9,6 +9,7 @@
  */
 import { systemClock } from '../shared/clock.ts';
 import { PlatformError } from '../shared/errors.ts';
+import { SQLITE_FENCE_TABLE } from './commit/fence.ts';
 import {
   findLoggedSql,
   headOfRow,
@@ -71,6 +72,7 @@ export class SqliteReplica implements Replica {
     try {
       this.#lock(file, SCHEMA_WAIT_MS);
       file.exec(SQLITE_LOG_TABLE);
+      file.exec(SQLITE_FENCE_TABLE);
       for (const statement of schema) file.exec(statement);
       file.exec('COMMIT');
     } catch (thrown) {

@@ -25,8 +25,21 @@
 
 // biome-ignore-all lint/performance/noBarrelFile: a service imports one thing, and this is it
 export { z } from 'zod';
-export type { Row, SqlValue, WriteTransaction } from '../../db/replicated-store.ts';
-export type { Context, ServiceDatabase } from './context.ts';
+export type { Fence, Row, SqlValue, WriteTransaction } from '../../db/replicated-store.ts';
+export type {
+  CreateOptions,
+  Park,
+  ParkChange,
+  ParkEntry,
+  ParkSession,
+  ParkWatch,
+  Transaction,
+  TransactionWrite,
+  WatchOptions,
+  Written,
+} from '../../shared/park/park.ts';
+export type { Access, DomainSummary } from '../../shared/park/park-model.ts';
+export type { Context, ServiceDatabase, WriteOptions } from './context.ts';
 export { integerText } from './integer-text.ts';
 export { problem } from './problem.ts';
 export type { RawReply, Reply } from './reply.ts';

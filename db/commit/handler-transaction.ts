@@ -10,6 +10,7 @@ import type { Random } from '../../shared/random.ts';
 import type { OpenBatch } from '../engine.ts';
 import { PARAMS_MAX } from '../limits.ts';
 import type { Row, SqlValue } from '../replica.ts';
+import { type Fence, passFence } from './fence.ts';
 import { statementKind } from './statement-rules.ts';
 
 export interface WriteTransaction {
@@ -50,6 +51,11 @@ export class HandlerTransaction implements WriteTransaction {
     return this.#run('write', sql, params, async () => ({ changes: await this.#batch.execute(sql, params) }));
   }
 
+  /** Before the callback. @throws PlatformError FENCE_OUTDATED */
+  pass(fence: Fence): Promise<void> {
+    return this.#tracked(() => passFence(this.#batch, fence));
+  }
+
   now(): number {
     return this.#nowMs;
   }
@@ -70,21 +76,18 @@ export class HandlerTransaction implements WriteTransaction {
 
   /** A callback that forgets to await must not end the process by an unhandled rejection: H2 tells it. */
   #run<T>(kind: 'read' | 'write', sql: string, params: readonly SqlValue[], run: () => Promise<T>): Promise<T> {
-    const result = this.#runChecked(kind, sql, params, run);
+    const result = this.#tracked(() => {
+      requireStatement(kind, sql, params);
+      return run();
+    });
     result.catch(() => undefined);
     return result;
   }
 
-  async #runChecked<T>(
-    kind: 'read' | 'write',
-    sql: string,
-    params: readonly SqlValue[],
-    run: () => Promise<T>,
-  ): Promise<T> {
+  async #tracked<T>(run: () => Promise<T>): Promise<T> {
     if (this.#ended)
       throw new PlatformError('STATEMENT_FAILED', 'the transaction of this write has ended: await every call'); // H1
     try {
-      requireStatement(kind, sql, params);
       const running = run();
       this.#running.add(running);
       try {

@@ -23,6 +23,7 @@ import {
   WRITE_LOCK_WAIT_MS_MAX,
 } from '../limits.ts';
 import type { LoggedReply } from '../replica.ts';
+import { type Fence, requireFence } from './fence.ts';
 import { HandlerTransaction, type WriteTransaction } from './handler-transaction.ts';
 
 export interface WriteRequest {
@@ -33,6 +34,8 @@ export interface WriteRequest {
   readonly bucket: number;
   /** On Clock.nowMs(). */
   readonly deadlineAtMs: number;
+  /** Refused with FENCE_OUTDATED when a newer token of the name has been seen: see fence.ts. */
+  readonly fence?: Fence | undefined;
 }
 
 export interface WriteOutcome<T> {
@@ -80,6 +83,7 @@ export class Lane {
 
   write(request: WriteRequest, run: (tx: WriteTransaction) => Promise<unknown>): Promise<WriteOutcome<unknown>> {
     return new Promise((resolve, reject) => {
+      if (request.fence !== undefined) requireFence(request.fence);
       if (this.#queue.length >= LANE_DEPTH_MAX) {
         reject(new PlatformError('STORE_BUSY', `${LANE_DEPTH_MAX} writes are waiting already; try again later`));
         return;
@@ -173,7 +177,7 @@ export class Lane {
     const tx = new HandlerTransaction(batch, this.#clock, this.#random);
     batch.openRequest();
     try {
-      const value = (await this.#inTime(waiting.run(tx), request.deadlineAtMs)) ?? null;
+      const value = (await this.#inTime(runFenced(waiting, tx), request.deadlineAtMs)) ?? null;
       await this.#ended(tx);
       if (tx.failure !== undefined) throw tx.failure;
       const { requestId, account, bucket, fingerprint } = request;
@@ -245,6 +249,12 @@ export class Lane {
     if (waiting.attempts < WRITE_ATTEMPTS_MAX) later.push(waiting);
     else waiting.reject(error);
   }
+}
+
+/** F1 of fence.ts. */
+async function runFenced({ request, run }: Waiting, tx: HandlerTransaction): Promise<unknown> {
+  if (request.fence !== undefined) await tx.pass(request.fence);
+  return run(tx);
 }
 
 function answerFromLog(waiting: Waiting, logged: LoggedReply): void {

@@ -55,7 +55,8 @@ test('a group works on MariaDB servers set up as docs/replicas.md says', { skip:
   });
   t.after(() => store.close());
   const deadlineAtMs = systemClock.nowMs() + 10_000;
-  const request = { requestId: 'r1', fingerprint: 'f', account: 'alice', bucket: 1, deadlineAtMs };
+  const fence = { name: 'locks/nightly', token: 1 };
+  const request = { requestId: 'r1', fingerprint: 'f', account: 'alice', bucket: 1, deadlineAtMs, fence };
   await store.write(request, async (tx) => {
     await tx.execute('INSERT INTO notes (account, words) VALUES (?, ?)', ['alice', 'hello']);
     await tx.execute('UPDATE notes SET words = ? WHERE account = ?', ['hi', 'alice']);

@@ -5,6 +5,7 @@ import {
   type HandlerReply,
   HandlerRunner,
   type IncomingRequest,
+  type ParkDoor,
   type StoreDoor,
 } from '../../app-server/handler-runner.ts';
 import {
@@ -28,8 +29,15 @@ export const noStore: StoreDoor = {
   write: () => Promise.reject(new Error('this test has no store')),
 };
 
+export const noPark: ParkDoor = {
+  get park(): never {
+    throw new Error('this test has no park');
+  },
+};
+
 export interface HandlerBenchOptions {
   readonly store?: StoreDoor;
+  readonly park?: ParkDoor;
   readonly clock?: Clock;
   readonly log?: Logger;
   readonly replyBytesMax?: number;
@@ -49,6 +57,7 @@ export class HandlerBench {
     this.runner = new HandlerRunner({
       registry: new HandlerRegistry(services),
       store: options.store ?? noStore,
+      park: options.park ?? noPark,
       log: options.log ?? silentLogger,
       limits: { replyBytesMax: options.replyBytesMax ?? 1024 * 1024 },
       clock: this.#clock,

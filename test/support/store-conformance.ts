@@ -71,6 +71,7 @@ export async function depositIn(
 export async function assertInStep(subject: StoreUnderTest): Promise<void> {
   for (const sql of [
     'SELECT seq, xid, request_id, epoch, account, bucket, fingerprint, statements, reply, at FROM tl_log ORDER BY seq',
+    'SELECT name, token FROM tl_fence_tokens ORDER BY name',
     'SELECT * FROM accounts ORDER BY account',
     'SELECT * FROM entries ORDER BY account, number',
     'SELECT * FROM things ORDER BY name',

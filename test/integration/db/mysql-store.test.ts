@@ -1,4 +1,5 @@
 import { after, before, describe } from 'node:test';
+import { describeFences } from '../../support/fence-conformance.ts';
 import { type Mariadb, mariadbSkipReason, startMariadb } from '../../support/mariadb.ts';
 import { MysqlSubject } from '../../support/mysql-subject.ts';
 import { describeStore } from '../../support/store-conformance.ts';
@@ -20,4 +21,5 @@ describe('on MariaDB', { skip }, () => {
     await server?.stop();
   });
   describeStore('MariaDB', () => subject);
+  describeFences('MariaDB', () => subject);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { StoreDoor } from '../../../app-server/handler-runner.ts';
-import { type Context, route } from '../../../app-server/sdk/sdk.ts';
+import { type Context, type Park, route } from '../../../app-server/sdk/sdk.ts';
 import type { WriteRequest } from '../../../db/replicated-store.ts';
 import { HandlerBench, serviceOf, serviceWith, settled } from '../../support/handler-bench.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -43,6 +43,24 @@ describe('the context', () => {
       ...['1, 3', '0', '1, 3', 'a:2', ''],
       ...[null, '9'],
     ]);
+  });
+});
+
+describe('the park in the context', () => {
+  it('is asked for only by handlers that use it', async () => {
+    let opened = 0;
+    const park = {
+      get park(): Park {
+        opened += 1;
+        return { get: async () => undefined } as unknown as Park;
+      },
+    };
+    const without = new HandlerBench([serviceWith((ctx) => ctx.account)], { park });
+    assert.equal((await without.json('GET', '/x')).value, 'alice');
+    assert.equal(opened, 0);
+    const using = serviceWith(async (ctx) => (await ctx.park.get('config', 'flags')) ?? 'none');
+    assert.equal((await new HandlerBench([using], { park }).json('GET', '/x')).value, 'none');
+    assert.equal(opened, 1);
   });
 });
 
@@ -112,6 +130,18 @@ describe('the database in the context', () => {
     );
     assert.deepEqual(new Set(writes.map(({ fingerprint }) => fingerprint)).size, 1);
     assert.deepEqual([writes[0]?.account, writes[0]?.bucket], ['alice', 7]);
+  });
+
+  it('hands the fence of a write on', async () => {
+    const fence = { name: 'locks/nightly', token: 7 };
+    const writes = await written({}, async (ctx) => {
+      await ctx.db.write(async () => 1, { fence });
+      await write(ctx);
+    });
+    assert.deepEqual(
+      writes.map((request) => request.fence),
+      [fence, undefined],
+    );
   });
 
   it('tells requests apart by method, target and body', async () => {
