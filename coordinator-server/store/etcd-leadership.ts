@@ -45,6 +45,7 @@ export class EtcdLeadership implements Leadership {
   constructor(options: EtcdLeadershipOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    // L3
     options.store.leadership = () =>
       this.leading && this.#candidacy.kind === 'leading' ? this.#candidacy.modRevision : 0;
     options.store.onLeader = (value) => this.#onLeader(value);

@@ -19,7 +19,6 @@ import {
   PARK_LIMITS,
   type ParkEvent,
   type ParkTransaction,
-  PLATFORM_DOMAIN_PREFIX,
   type WriteOutcome,
 } from '../../shared/park/park-model.ts';
 import type { Random } from '../../shared/random.ts';
@@ -31,6 +30,7 @@ import { type ContentChange, ParkHistory } from '../park/park-history.ts';
 import { contentOf, domainsOf, pageOf } from '../park/park-reads.ts';
 import { decide, requireName } from '../park/park-rules.ts';
 import { ParkState, type StoredChange } from '../park/park-state.ts';
+import { asyncMatcher, domainOf } from './async-domains.ts';
 import { contentChanges } from './content-changes.ts';
 import { decodeParkRecord, ParkRecordWriter, RECORD_KIND } from './park-record.ts';
 import { ParkSnapshots } from './park-snapshots.ts';
@@ -139,7 +139,7 @@ export class JournalStore implements ParkStore {
     const journal = await Journal.open({ folder, clock, log, random, onRecord, ...more });
     state.dropEmptyDomains();
     for (const id of state.sessionIds()) state.renew(id, clock.nowMs());
-    state.revision += REVISION_JUMP;
+    state.revision += REVISION_JUMP; // J4, Y3
     const store = new JournalStore(options, journal, state, history);
     await store.#recordBase().catch((thrown: unknown) => {
       log.error({ err: thrown }, 'the park takes no writes yet');
@@ -337,7 +337,7 @@ export class JournalStore implements ParkStore {
     this.#options.log.error({ takenBack: changes.length, reason }, 'changes of the park taken back');
   }
 
-  /** J2 */
+  /** J2, Y2: memory holds every write that was answered. */
   async #read<T>(domain: string, read: () => T): Promise<T> {
     for (;;) {
       const answer = read();
@@ -394,21 +394,6 @@ export class JournalStore implements ParkStore {
       new PlatformError('PARK_WATCH_BEHIND', 'too much was deleted at once: begin again with what is there'),
     );
   }
-}
-
-function domainOf(change: StoredChange): string {
-  if (change.kind === 'session' || change.kind === 'session-ended') return PLATFORM_DOMAIN_PREFIX;
-  return change.kind === 'put' || change.kind === 'domain' ? change.record.domain : change.domain;
-}
-
-/** The platform's own domains are never among them. */
-function asyncMatcher(patterns: readonly string[]): (domain: string) => boolean {
-  if (patterns.length === 0) return () => false;
-  const names = new Set(patterns.filter((pattern) => !pattern.endsWith('*')));
-  const beginnings = patterns.filter((pattern) => pattern.endsWith('*')).map((pattern) => pattern.slice(0, -1));
-  return (domain) =>
-    !domain.startsWith(PLATFORM_DOMAIN_PREFIX) &&
-    (names.has(domain) || beginnings.some((beginning) => domain.startsWith(beginning)));
 }
 
 function ignore(): void {}
