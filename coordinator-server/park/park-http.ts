@@ -1,5 +1,5 @@
 /**
- * The park over HTTP, on the coordinator's admin listener, for programs in any language. docs/park.md tells it with
+ * The park over HTTP, on the coordinator's admin listener, for programs in any language. docs/coordination.md tells it with
  * examples.
  *
  * | request                                   | does                                                                  |

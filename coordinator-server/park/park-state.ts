@@ -275,7 +275,7 @@ export class ParkState implements ParkView {
     const before = state.nodes.get(node);
     undo.push({ kind: 'node', domain, node, before });
     undo.push({ kind: 'domain-record', domain, before: state.record, modRevision: state.modRevision });
-    state.modRevision = revision;
+    if (revision > state.modRevision) state.modRevision = revision; // V4: an older record again moves nothing back
     this.#setNode(state, record, before);
     if (record.ttlMs > 0) this.#expireAt(domain, node, nowMs + record.ttlMs);
   }

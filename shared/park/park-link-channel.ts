@@ -160,7 +160,7 @@ export class ParkLinkChannel implements ParkChannel {
     this.#link = undefined;
     this.#unacknowledged = 0;
     if (this.#closed) return;
-    this.#listener?.onDown();
+    this.#listener?.onDown(); // C2 of park-channel.ts: the next link begins anew
     this.#choose();
   }
 

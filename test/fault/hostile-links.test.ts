@@ -16,7 +16,7 @@ import { LINK_PATH } from '../../shared/link/link-transport.ts';
 import { DepositLoad } from '../support/deposit-load.ts';
 import { eventually } from '../support/eventually.ts';
 import { flood } from '../support/flood.ts';
-import { frameOf } from '../support/frames.ts';
+import { frameOf, type SeenFrame } from '../support/frames.ts';
 import { freeAddress } from '../support/free-ports.ts';
 import { HostilePeer } from '../support/hostile-peer.ts';
 import { forgetPeak, residentBytes, residentPeakBytes } from '../support/process-memory.ts';
@@ -173,10 +173,16 @@ describe('a dialer of the coordinator', () => {
     });
   }
 
-  test('a request, which it does not serve: LINK_ROLE_REFUSED', async () => {
+  test('a request that is no call of the park is answered with PARK_REQUEST_INVALID', async () => {
     const peer = await dial(target('c1'));
+    const answered = new Promise<SeenFrame>((resolve) => {
+      peer.onFrame = (frame) => void (frame.type === ERROR && resolve(frame));
+    });
     peer.say(request(1));
-    assert.equal((await peer.closed).code, closeCodeOf('LINK_ROLE_REFUSED'));
+    const { streamId, payload } = await answered;
+    assert.equal(streamId, 1);
+    assert.match(payload.toString(), /PARK_REQUEST_INVALID|expected/);
+    peer.webSocket.socket.destroy();
   });
 });
 
