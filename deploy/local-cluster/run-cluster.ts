@@ -7,14 +7,19 @@ import { CHECKOUT_FOLDER } from '../cli/checkout.ts';
 import { type ReadConfig, readConfig } from '../cli/read-config.ts';
 import { type TableRow, tableText, thingsToTry } from './cluster-text.ts';
 import { startLocalCluster } from './local-cluster.ts';
+import type { MariadbSet } from './mariadb-set.ts';
 import { untilReady } from './readiness.ts';
 import { startSingleProcessCluster } from './single-process-cluster.ts';
 
 export interface RunClusterOptions {
   readonly config?: string;
   readonly singleProcess?: true;
+  /** MariaDB servers first, one for each MySQL replica on this machine. */
+  readonly mariadb?: true;
   readonly logLevel: LogLevel;
 }
+
+const LOCAL_MARIADB = path.join(CHECKOUT_FOLDER, 'deploy/clusters/local-mariadb.yaml');
 
 /** The table is printed when all is ready, at the latest after this time: people are promised 5 s. */
 const TABLE_WITHIN_MS = 4_000;
@@ -40,8 +45,27 @@ interface RunningCluster {
 
 /** @returns the exit code, when everything has stopped */
 export async function runCluster(options: RunClusterOptions): Promise<number> {
+  const read = await readConfig(options.config ?? (options.mariadb === true ? LOCAL_MARIADB : undefined));
+  const databases = options.mariadb === true ? await startDatabases(read) : undefined;
+  try {
+    return await runServers(read, options, databases);
+  } finally {
+    await databases?.stop();
+  }
+}
+
+/** M1 of mariadb-set.ts. Ctrl-C meanwhile ends this process, and its guard the servers. */
+async function startDatabases({ config }: ReadConfig): Promise<MariadbSet> {
+  const { startMariadbSet } = await import('./mariadb-set.ts');
+  return await startMariadbSet({ config, rootFolder: CHECKOUT_FOLDER, clock: systemClock, say: print });
+}
+
+async function runServers(
+  read: ReadConfig,
+  options: RunClusterOptions,
+  databases: MariadbSet | undefined,
+): Promise<number> {
   const startedAtMs = systemClock.nowMs();
-  const read = await readConfig(options.config);
   const cluster =
     options.singleProcess === true ? await inThisProcess(read, options) : await inProcesses(read, options);
   stopWithNpm(stopOnSignals(cluster));
@@ -51,7 +75,7 @@ export async function runCluster(options: RunClusterOptions): Promise<number> {
   await untilAllUp(cluster, startedAtMs + TABLE_WITHIN_MS);
   if (cluster.goesOn()) {
     print(`Cluster ${read.config.cluster} is ${ready ? `ready after ${seconds()} s` : 'starting'}\n`);
-    print(`${tableText(cluster.rows())}\n`);
+    print(`${tableText([...cluster.rows(), ...databaseRows(databases)])}\n`);
     print(`Try:\n${thingsToTry(cluster.publicAddresses[0] ?? '')}\n`);
     print(`Logs: ${cluster.logs}   Stop: Ctrl-C`);
   }
@@ -61,6 +85,17 @@ export async function runCluster(options: RunClusterOptions): Promise<number> {
     print(`not ready after ${seconds()} s: see the logs`);
   }
   return await keepAliveUntil(cluster.ended);
+}
+
+function databaseRows(databases: MariadbSet | undefined): TableRow[] {
+  return (databases?.views() ?? []).map(({ replicaId, groupId, address, state }) => ({
+    serverId: replicaId,
+    tier: 'mariadb',
+    group: groupId,
+    listen: address,
+    admin: '',
+    state,
+  }));
 }
 
 /** Requests flow before the last server is up: the table should still show a whole cluster. */

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { requireProgram, TEST_PROGRAMS } from '../../deploy/checks/test-programs.ts';
+import { GuardedProcess } from '../../deploy/local-cluster/guarded-process.ts';
 import { eventually } from './eventually.ts';
 import { freeAddress } from './free-ports.ts';
-import { GuardedProcess } from './guarded-process.ts';
 import { tempFolder } from './test-cluster.ts';
 
 export interface FrontProxy {

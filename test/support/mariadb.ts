@@ -1,18 +1,13 @@
 /** A real MariaDB server for tests: own data folder, loopback port, no system configuration, stopped by pid. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 import { type Connection, createConnection } from 'mysql2';
 import { requireProgram, skipReason, TEST_PROGRAMS } from '../../deploy/checks/test-programs.ts';
+import { GuardedProcess } from '../../deploy/local-cluster/guarded-process.ts';
+import { ensureMariadbDataFolder } from '../../deploy/local-cluster/mariadb-data-folder.ts';
 import { eventually } from './eventually.ts';
 import { freePort } from './free-ports.ts';
-import { GuardedProcess } from './guarded-process.ts';
-
-/** Where its own SQL for a new data folder lies, under either of its names. */
-const SHARE_FOLDERS = ['/usr/share/mysql', '/usr/share/mariadb', '/usr/local/share/mysql', '/usr/local/share/mariadb'];
 
 const START_TIMEOUT_MS = 15_000;
 
@@ -53,6 +48,7 @@ export async function startMariadb(options: readonly string[] = []): Promise<Mar
   const folder = await mkdtemp(path.join(tmpdir(), 'trunkline-mariadb-'));
   try {
     await cp(await dataTemplate(program), path.join(folder, 'data'), { recursive: true });
+    await writeFile(path.join(folder, 'accounts.sql'), ACCOUNTS_SQL);
     const server = new MariadbServer(program, folder, await freePort(), options);
     await server.start();
     return server;
@@ -141,7 +137,7 @@ class MariadbServer implements Mariadb {
       `--log-error=${path.join(this.#folder, 'error.log')}`,
       `--bind-address=${this.host}`,
       `--port=${this.port}`,
-      `--init-file=${path.join(this.#folder, 'data', 'accounts.sql')}`,
+      `--init-file=${path.join(this.#folder, 'accounts.sql')}`,
       '--skip-log-bin',
       '--skip-name-resolve',
       '--innodb-buffer-pool-size=16M',
@@ -168,54 +164,9 @@ function ask(connection: Connection, sql: string): Promise<Record<string, unknow
   });
 }
 
-/**
- * A new data folder, made once per machine and then copied. What mariadb-install-db does, without the client programs
- * that it wants and that Debian's mariadb-server-core does not bring.
- */
+/** A new data folder, made once per machine and then copied. */
 async function dataTemplate(program: string): Promise<string> {
-  const { username } = userInfo();
-  const template = path.join(tmpdir(), `trunkline-mariadb-template-1-${username}`);
-  if (existsSync(template)) return template;
-  const aside = await mkdtemp(`${template}-`);
-  const data = path.join(aside, 'data');
-  try {
-    await mkdir(data);
-    await bootstrap(program, username, data);
-    await writeFile(path.join(data, 'accounts.sql'), ACCOUNTS_SQL);
-    // Whole or absent; another process may have been faster.
-    await rename(data, template).catch((thrown: unknown) => {
-      if (!existsSync(template)) throw thrown;
-    });
-  } finally {
-    await rm(aside, { recursive: true, force: true });
-  }
+  const template = path.join(tmpdir(), `trunkline-mariadb-template-2-${userInfo().username}`);
+  await ensureMariadbDataFolder(program, template);
   return template;
-}
-
-async function bootstrap(program: string, username: string, data: string): Promise<void> {
-  const tables = await Promise.all(['system_tables', 'system_tables_data'].map(readShared));
-  const options = [
-    '--no-defaults',
-    '--bootstrap',
-    `--user=${username}`,
-    `--datadir=${data}`,
-    '--innodb-log-file-size=8M',
-  ];
-  const child = spawn(program, [...options, '--skip-log-bin', '--log-warnings=0'], {
-    stdio: ['pipe', 'ignore', 'pipe'],
-  });
-  let problems = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    problems = (problems + text).slice(-4_000);
-  });
-  child.stdin.end(`CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket=NULL;\n${tables.join('\n')}`);
-  const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`MariaDB could not make a data folder:\n${problems}`);
-}
-
-async function readShared(name: string): Promise<string> {
-  const names = SHARE_FOLDERS.flatMap((folder) => ['mysql', 'mariadb'].map((kind) => `${folder}/${kind}_${name}.sql`));
-  const file = names.find((candidate) => existsSync(candidate));
-  if (file === undefined) throw new Error(`expected MariaDB's ${name}.sql in one of ${SHARE_FOLDERS.join(', ')}`);
-  return readFile(file, 'utf8');
 }

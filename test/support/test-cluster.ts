@@ -36,9 +36,12 @@ export function tempFolder(): string {
   return fs.mkdtempSync(path.join(os.tmpdir(), 'trunkline-test-'));
 }
 
-/** The local cluster's config, with free ports and its data in `dataFolder`. */
-export async function testConfig(dataFolder: string): Promise<ClusterConfig> {
-  const file = path.join(CHECKOUT, 'deploy/clusters/local.yaml');
+/**
+ * A config that comes with Trunkline, with free ports and its data in `dataFolder`.
+ * @param name of deploy/clusters; default: the local cluster
+ */
+export async function testConfig(dataFolder: string, name = 'local'): Promise<ClusterConfig> {
+  const file = path.join(CHECKOUT, `deploy/clusters/${name}.yaml`);
   const result = await readClusterConfigFile(file);
   assert.ok(result.ok, 'the local cluster has a valid config');
   const config = structuredClone(result.config);
