@@ -5,11 +5,13 @@
  *
  * H1: a config is recorded after it was published; when a crash comes in between, at the next publication or start.
  * H2: the newest CONFIGS_KEPT_MAX are kept; writing one more deletes the oldest in the same transaction.
+ * H3: a file that is read only after its config was published, as at a coordinator's start, is added to the record.
  */
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { ClusterConfig } from '../shared/config/cluster-schema.ts';
+import { parseClusterConfig } from '../shared/config/load-cluster-config.ts';
 import { toPlatformError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { PARK_LIMITS, type ParkWrite } from '../shared/park/park-model.ts';
@@ -20,6 +22,7 @@ export const CONFIGS_DOMAIN = 'trunkline.configs';
 /** A year of weekly changes; at most 50 MiB of the park. */
 export const CONFIGS_KEPT_MAX = 50;
 const EPOCH_DIGITS = 16;
+const OFFERED_KEPT_MAX = 4;
 
 export const configRecordSchema = z.object({
   epoch: z.int().min(0),
@@ -39,6 +42,12 @@ interface OfferedConfig {
   readonly text: string;
 }
 
+interface NewestRecord {
+  readonly record: ConfigRecord;
+  /** Undefined when it came from the park without a text that is valid still. */
+  readonly config: ClusterConfig | undefined;
+}
+
 export interface ConfigHistoryOptions {
   readonly store: ParkStore;
   readonly log: Logger;
@@ -48,8 +57,9 @@ export interface ConfigHistoryOptions {
 export class ConfigHistory {
   readonly #options: ConfigHistoryOptions;
   #names: string[] | undefined;
-  #newest: { readonly checksum: string; readonly config: ClusterConfig | undefined } | undefined;
-  #offered: OfferedConfig | undefined;
+  #newest: NewestRecord | undefined;
+  /** The newest OFFERED_KEPT_MAX, as the file may be edited again before one is recorded. */
+  #offered: OfferedConfig[] = [];
   /** One record at a time, in the order of publication. */
   #recording: Promise<void> = Promise.resolve();
 
@@ -63,9 +73,12 @@ export class ConfigHistory {
     this.#newest = undefined;
   }
 
-  /** The config file held this; whether it is taken up is decided elsewhere. */
-  offered(config: ClusterConfig, text: string): void {
-    this.#offered = { config, text };
+  /**
+   * The config file held this; whether it is taken up is decided elsewhere.
+   * @param text undefined: not read from the file
+   */
+  offered(config: ClusterConfig, text: string | undefined): void {
+    if (text !== undefined) this.#offered = [{ config, text }, ...this.#offered].slice(0, OFFERED_KEPT_MAX);
   }
 
   /** H1: to be told of every published state. */
@@ -87,17 +100,24 @@ export class ConfigHistory {
 
   async #record({ epoch, config }: PublishedState): Promise<void> {
     const names = this.#names ?? (await this.#load());
-    const checksum = checksumOf(config);
-    if (this.#newest?.checksum === checksum) {
-      this.#newest = { checksum, config };
+    this.#names = names;
+    const checksum = configChecksum(config);
+    const text = this.#textOf(config);
+    const newest = this.#newest;
+    if (newest?.record.checksum === checksum) {
+      const record = { ...newest.record, text: newest.record.text ?? text };
+      if (record.text !== newest.record.text) await this.#write(record, names); // H3
+      this.#newest = { record, config };
       return;
     }
-    const text =
-      this.#offered !== undefined && isDeepStrictEqual(this.#offered.config, config) ? this.#offered.text : null;
     const at = new Date(this.#options.wallMs()).toISOString();
-    const changes = this.#changes(config);
-    const record: ConfigRecord = { epoch, at, changes, checksum, text };
-    const node = String(epoch).padStart(EPOCH_DIGITS, '0');
+    const record: ConfigRecord = { epoch, at, changes: this.#changes(config), checksum, text };
+    await this.#write(record, names);
+    this.#newest = { record, config };
+  }
+
+  async #write(record: ConfigRecord, names: readonly string[]): Promise<void> {
+    const node = String(record.epoch).padStart(EPOCH_DIGITS, '0');
     const writes: ParkWrite[] = [
       { op: 'put', domain: CONFIGS_DOMAIN, node, value: recordText(record), access: 'read' },
     ];
@@ -106,7 +126,11 @@ export class ConfigHistory {
     for (const name of dropped) writes.push({ op: 'delete', domain: CONFIGS_DOMAIN, node: name }); // H2
     await this.#options.store.write(PLATFORM_WRITER, { writes });
     this.#names = kept;
-    this.#newest = { checksum, config };
+  }
+
+  /** What the file held, if it held this config. */
+  #textOf(config: ClusterConfig): string | null {
+    return this.#offered.find((offered) => isDeepStrictEqual(offered.config, config))?.text ?? null;
   }
 
   #changes(config: ClusterConfig): string[] {
@@ -120,10 +144,7 @@ export class ConfigHistory {
   async #load(): Promise<string[]> {
     const { nodes } = await this.#options.store.list(CONFIGS_DOMAIN, '', PARK_LIMITS.listNodesMax);
     const newest = nodes.at(-1);
-    if (newest !== undefined) {
-      const record = configRecordSchema.safeParse(JSON.parse(newest.value));
-      this.#newest = { checksum: record.success ? record.data.checksum : '', config: undefined };
-    }
+    if (newest !== undefined) this.#newest = newestOf(newest.value);
     return nodes.map(({ node }) => node);
   }
 }
@@ -134,6 +155,16 @@ function recordText(record: ConfigRecord): string {
   return JSON.stringify({ ...record, text: null });
 }
 
-function checksumOf(config: ClusterConfig): string {
+/** A record that cannot be read counts as one of another config. */
+function newestOf(value: string): NewestRecord | undefined {
+  const read = configRecordSchema.safeParse(JSON.parse(value));
+  if (!read.success) return undefined;
+  const { text } = read.data;
+  const parsed = text === null ? undefined : parseClusterConfig(text, `epoch ${read.data.epoch}`);
+  return { record: read.data, config: parsed?.ok === true ? parsed.config : undefined };
+}
+
+/** Of a config with every default filled in. */
+export function configChecksum(config: ClusterConfig): string {
   return createHash('sha256').update(JSON.stringify(config)).digest('hex');
 }

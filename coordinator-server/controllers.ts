@@ -38,7 +38,7 @@ export interface ControllersOptions {
 export class Controllers {
   readonly #options: ControllersOptions;
   /** The file's newest config, for the day this coordinator leads. */
-  #config: { readonly config: ClusterConfig; readonly text: string } | undefined;
+  #config: ClusterConfig | undefined;
   #watch: WatchHandle | undefined;
   #watchedRevision = 0;
   #term: Promise<void> = Promise.resolve();
@@ -65,10 +65,14 @@ export class Controllers {
     else this.#firstTerm = undefined; // elected later, it tries until it can publish
   }
 
-  offerConfig(config: ClusterConfig, text: string): void {
-    this.#config = { config, text };
-    this.#options.history.offered(config, text);
-    if (this.#options.leadership.leading) this.#options.pipeline.offerConfig(config);
+  /** @param text of the file; undefined when this is only what the process was started with */
+  offerConfig(config: ClusterConfig, text?: string): void {
+    const { history, leadership, pipeline, publisher } = this.#options;
+    this.#config = config;
+    history.offered(config, text);
+    if (!leadership.leading) return;
+    pipeline.offerConfig(config);
+    if (publisher.state !== undefined) history.published(publisher.state); // H3 of config-history.ts
   }
 
   async close(): Promise<void> {
@@ -99,7 +103,7 @@ export class Controllers {
     try {
       history.begin();
       await publisher.recover(cluster); // E1
-      if (this.#config !== undefined) pipeline.offerConfig(this.#config.config);
+      if (this.#config !== undefined) pipeline.offerConfig(this.#config);
       pipeline.declareJoined();
       publisher.begin();
       await publisher.settled();

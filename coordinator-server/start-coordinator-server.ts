@@ -127,7 +127,7 @@ async function serve(
     log,
   });
   try {
-    controllers.offerConfig(config, '');
+    controllers.offerConfig(config);
     await controllers.start();
     const admin = await startAdminServer({
       address: addresses.admin,

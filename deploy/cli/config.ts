@@ -1,4 +1,4 @@
-/** `trunkline config …`: says whether a cluster's config is right, and what every key of one means. */
+/** `trunkline config …`: says whether a cluster's config is right, what every key of one means, and which were published. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -8,6 +8,7 @@ import type { ClusterConfig } from '../../shared/config/cluster-schema.ts';
 import { defaultConfigFile } from '../../shared/config/default-config-file.ts';
 import { formatConfigProblems, readClusterConfigFile } from '../../shared/config/load-cluster-config.ts';
 import { CHECKOUT_FOLDER } from './checkout.ts';
+import { registerConfigHistory, registerConfigRollback } from './config-history.ts';
 
 export interface CheckReport {
   readonly ok: boolean;
@@ -18,8 +19,11 @@ export interface CheckReport {
 export function registerConfigCommand(program: Command): void {
   const config = program
     .command('config')
-    .description('Checks a cluster config, or prints what may stand in one.')
-    .addHelpText('after', '\nExamples:\n  ./trunkline config check my-cluster.yaml\n  ./trunkline config schema');
+    .description('Checks a cluster config, prints what may stand in one, shows those published, puts one back.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  ./trunkline config check my-cluster.yaml\n  ./trunkline config history\n  ./trunkline config rollback',
+    );
   config
     .command('check')
     .argument('[file]', 'the config to check (default: cluster.yaml if there is one, else the local cluster)')
@@ -39,6 +43,8 @@ export function registerConfigCommand(program: Command): void {
     .action(() => {
       process.stdout.write(clusterJsonSchemaText());
     });
+  registerConfigHistory(config);
+  registerConfigRollback(config);
 }
 
 export async function checkConfig(file: string, asJson: boolean): Promise<CheckReport> {

@@ -14,7 +14,7 @@ interface ParkOptions {
   readonly ifRevision?: string;
 }
 
-interface WireNode {
+export interface WireNode {
   readonly domain: string;
   readonly node: string;
   readonly value: unknown;
@@ -101,9 +101,9 @@ export async function list(admin: Asks, domain: string | undefined, { json }: Pa
       String(one.nodes),
       one.owner === '' ? '-' : one.owner,
     ]);
-    return table(['DOMAIN', 'NODES', 'CREATED BY'], rows);
+    return tableOf(['DOMAIN', 'NODES', 'CREATED BY'], rows);
   }
-  const nodes = (await pages(admin, pathOf(domain), 'nodes', (last) => (last as WireNode).node)) as WireNode[];
+  const nodes = await nodesOf(admin, domain);
   if (json === true) return jsonText(nodes);
   if (nodes.length === 0)
     throw new PlatformError(
@@ -117,7 +117,7 @@ export async function list(admin: Asks, domain: string | undefined, { json }: Pa
     one.owner === '' ? '-' : one.owner,
     shortened(JSON.stringify(one.value)),
   ]);
-  return table(['NODE', 'REVISION', 'ACCESS', 'CREATED BY', 'VALUE'], rows);
+  return tableOf(['NODE', 'REVISION', 'ACCESS', 'CREATED BY', 'VALUE'], rows);
 }
 
 export async function get(admin: Asks, domain: string, node: string, { json }: ParkOptions): Promise<string> {
@@ -190,6 +190,11 @@ export function changeText(kind: string, data: unknown, { json }: ParkOptions): 
   return there.length === 0 ? `${revision}  nothing there yet\n` : there.join('');
 }
 
+/** Empty when there is no such domain. */
+export async function nodesOf(admin: Asks, domain: string): Promise<WireNode[]> {
+  return (await pages(admin, pathOf(domain), 'nodes', (last) => (last as WireNode).node)) as WireNode[];
+}
+
 async function pages(
   admin: Asks,
   path: string,
@@ -222,7 +227,7 @@ function ifMatch(revision: string | undefined): Readonly<Record<string, string>>
   throw new PlatformError('USAGE', `--if-revision: expected a revision, as \`park ls\` shows it, came "${revision}"`);
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+export function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
   const line = (row: readonly string[]): string =>
     row.map((cell, column) => cell.padEnd(column === head.length - 1 ? 0 : (widths[column] ?? 0))).join('  ');
