@@ -2,7 +2,7 @@
 import type { AdminExchange } from '../../shared/admin-exchange.ts';
 import { PlatformError } from '../../shared/errors.ts';
 import type { Access } from '../../shared/park/park-model.ts';
-import { requireName } from './park-rules.ts';
+import { requireName } from './park-bounds.ts';
 
 export type Target =
   | { readonly kind: 'domains' }

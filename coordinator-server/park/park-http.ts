@@ -22,7 +22,13 @@ import { type AdminExchange, type Answer, jsonAnswer } from '../../shared/admin-
 import type { AdminRoute } from '../../shared/admin-server.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { PlatformError } from '../../shared/errors.ts';
-import { PARK_LIMITS, type ParkNode, type ParkTransaction, type ParkWrite } from '../../shared/park/park-model.ts';
+import {
+  PARK_LIMITS,
+  type ParkCheck,
+  type ParkNode,
+  type ParkTransaction,
+  type ParkWrite,
+} from '../../shared/park/park-model.ts';
 import type { ParkStore, Writer } from '../store/park-store.ts';
 import type { Caller, ParkAccess } from './park-access.ts';
 import {
@@ -166,29 +172,29 @@ class ParkHttp {
   }
 
   async #change(exchange: AdminExchange, caller: Caller, domain: string, node: string): Promise<Answer> {
-    const ifVersion = await this.#versionOf(exchange, domain, node);
+    const revision = revisionOf(exchange.header('if-match'), 'if-match');
+    const checks = revision === undefined ? [] : [{ domain, node, revision }]; // H2
     if (exchange.method === 'DELETE')
-      return await this.#write(exchange, caller, { op: 'delete', domain, node, ifVersion });
+      return await this.#write(exchange, caller, { op: 'delete', domain, node }, checks);
     const value = requireJson(await exchange.readText());
     const { access, ttlMs, ephemeral } = lifeOf(exchange);
     if (exchange.header('if-none-match').trim() === '*' || ephemeral)
-      return await this.#write(exchange, caller, { op: 'create', domain, node, value, access, ttlMs, ephemeral });
-    return await this.#write(exchange, caller, { op: 'put', domain, node, value, access, ttlMs, ifVersion });
+      return await this.#write(
+        exchange,
+        caller,
+        { op: 'create', domain, node, value, access, ttlMs, ephemeral },
+        checks,
+      );
+    return await this.#write(exchange, caller, { op: 'put', domain, node, value, access, ttlMs }, checks);
   }
 
-  /** H2. The version that an If-Match's revision is; the write is refused when it has changed by then. */
-  async #versionOf(exchange: AdminExchange, domain: string, node: string): Promise<number | undefined> {
-    const revision = revisionOf(exchange.header('if-match'), 'if-match');
-    if (revision === undefined) return undefined;
-    const { node: found } = await this.#store.get(domain, node);
-    if (found?.modRevision === revision) return found.version;
-    const there = found === undefined ? 'there is no such node' : `it is at revision ${found.modRevision}`;
-    const detail = `expected ${domain}/${node} at revision ${revision}, ${there}: read it again, decide again, write again`;
-    throw new PlatformError('PARK_VERSION_CONFLICT', detail);
-  }
-
-  async #write(exchange: AdminExchange, caller: Caller, write: ParkWrite): Promise<Answer> {
-    const { revision, results } = await this.#store.write(writerOf(exchange, caller), { writes: [write] });
+  async #write(
+    exchange: AdminExchange,
+    caller: Caller,
+    write: ParkWrite,
+    checks: readonly ParkCheck[] = [],
+  ): Promise<Answer> {
+    const { revision, results } = await this.#store.write(writerOf(exchange, caller), { checks, writes: [write] });
     const [result] = results;
     const isNew = result?.version === 1;
     const headers = result === undefined || result.version === 0 ? {} : { etag: `"${revision}"` };

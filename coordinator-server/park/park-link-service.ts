@@ -24,8 +24,8 @@ import {
   writeWatchEnd,
 } from '../../shared/park/park-protocol.ts';
 import type { ParkStore } from '../store/park-store.ts';
+import { requireName } from './park-bounds.ts';
 import { carryOut, type ParkConnection, type SimpleRequest } from './park-requests.ts';
-import { requireName } from './park-rules.ts';
 import { FedWatch, type FeedLedger, WatchFeed } from './watch-feed.ts';
 
 /** As many as a client lets be under way; their bytes stay under the link's window, as that opens with the answer. */

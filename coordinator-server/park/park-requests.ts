@@ -5,7 +5,7 @@
 import { PARK_LIMITS, type ParkNode } from '../../shared/park/park-model.ts';
 import type { ParkRequest } from '../../shared/park/park-protocol.ts';
 import type { ParkStore } from '../store/park-store.ts';
-import { requireName } from './park-rules.ts';
+import { requireName } from './park-bounds.ts';
 
 /** What one connection's requests are about. */
 export type SimpleRequest = Exclude<ParkRequest, { readonly op: 'write' | 'watch' | 'unwatch' }>;

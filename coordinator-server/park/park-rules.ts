@@ -12,10 +12,8 @@
  */
 import { PlatformError } from '../../shared/errors.ts';
 import {
-  ACCESS_RIGHTS,
   type Access,
-  NAME_PATTERN,
-  PARK_LIMITS,
+  type ParkCheck,
   type ParkTransaction,
   type ParkWrite,
   PLATFORM_DOMAIN_PREFIX,
@@ -23,6 +21,15 @@ import {
   type WriteResult,
 } from '../../shared/park/park-model.ts';
 import type { Writer } from '../store/park-store.ts';
+import {
+  invalid,
+  requireAccess,
+  requireLifetime,
+  requireName,
+  requireShape,
+  requireValue,
+  shown,
+} from './park-bounds.ts';
 
 /** A node as a store keeps it. */
 export interface NodeRecord {
@@ -75,11 +82,7 @@ export interface Decision {
 export function decide(view: ParkView, writer: Writer, transaction: ParkTransaction): Decision {
   requireShape(transaction);
   if (writer.session !== '' && view.sessionName(writer.session) === undefined) throw sessionUnknown();
-  for (const { domain, node, version } of transaction.checks ?? []) {
-    requireName('domain', domain);
-    requireName('node', node);
-    requireVersion(domain, node, view.node(domain, node)?.version ?? 0, version);
-  }
+  for (const check of transaction.checks ?? []) requireCheck(view, check);
   const draft = new Draft(view, writer);
   for (const write of transaction.writes) draft.apply(write); // T1
   return draft.decision();
@@ -256,8 +259,11 @@ class Draft {
     if (++this.#namesGenerated > 1)
       throw invalid('expected at most one node without a name in a transaction, got more');
     const record = this.#domainFor(domain);
-    this.#setDomain({ ...record, nextName: record.nextName + 1 });
-    return generatedName(record.nextName);
+    let number = record.nextName;
+    // Somebody may have given a node such a name by hand: it is passed over, or nothing could be created here any more.
+    while (this.#view.node(domain, generatedName(number)) !== undefined) number += 1;
+    this.#setDomain({ ...record, nextName: number + 1 });
+    return generatedName(number);
   }
 
   #setDomain(record: DomainRecord): void {
@@ -322,45 +328,15 @@ class Draft {
   }
 }
 
-function requireShape({ checks = [], writes }: ParkTransaction): void {
-  if (writes.length < 1 || writes.length > PARK_LIMITS.writesMax)
-    throw invalid(`expected 1 to ${PARK_LIMITS.writesMax} writes in a transaction, got ${writes.length}`);
-  if (checks.length > PARK_LIMITS.checksMax)
-    throw invalid(`expected at most ${PARK_LIMITS.checksMax} checks in a transaction, got ${checks.length}`);
-  if (writes.length < 2) return;
-  const bytes = writes.reduce((sum, write) => sum + ('value' in write ? Buffer.byteLength(write.value) : 0), 0);
-  if (bytes <= PARK_LIMITS.transactionBytesMax) return;
-  const detail = `expected values of at most ${PARK_LIMITS.transactionBytesMax} bytes together in a transaction, got ${bytes}: split it`;
-  throw new PlatformError('PARK_VALUE_TOO_LARGE', detail);
-}
-
-/** @throws PlatformError PARK_REQUEST_INVALID */
-export function requireName(what: 'domain' | 'node', name: string): void {
-  if (NAME_PATTERN.test(name)) return;
-  const detail = `expected a ${what} of 1 to ${PARK_LIMITS.nameCharsMax} letters, digits and . _ - : that begins with a letter or digit, got ${shown(name)}`;
-  throw invalid(detail);
-}
-
-function requireValue(value: string): void {
-  // A UTF-16 unit is at most three bytes: most values need no counting.
-  if (value.length * 3 <= PARK_LIMITS.valueBytesMax) return;
-  const bytes = Buffer.byteLength(value);
-  if (bytes <= PARK_LIMITS.valueBytesMax) return;
-  const detail = `expected a value of at most ${PARK_LIMITS.valueBytesMax} bytes of JSON, got ${bytes}: keep what is large elsewhere, and its address here`;
-  throw new PlatformError('PARK_VALUE_TOO_LARGE', detail);
-}
-
-function requireAccess(access: Access): void {
-  if (!ACCESS_RIGHTS.includes(access))
-    throw invalid(`expected access ${ACCESS_RIGHTS.join(', ')}, got ${shown(access)}`);
-}
-
-function requireLifetime(ephemeral: boolean, ttlMs: number): void {
-  if (ttlMs === 0) return;
-  if (ephemeral) throw invalid('expected ephemeral or ttlMs, got both: an ephemeral node goes with its session');
-  const { nodeTtlMsMin, nodeTtlMsMax } = PARK_LIMITS;
-  if (!Number.isInteger(ttlMs) || ttlMs < nodeTtlMsMin || ttlMs > nodeTtlMsMax)
-    throw invalid(`expected a ttlMs of ${nodeTtlMsMin} to ${nodeTtlMsMax}, got ${shown(ttlMs)}`);
+function requireCheck(view: ParkView, { domain, node, version, revision }: ParkCheck): void {
+  requireName('domain', domain);
+  requireName('node', node);
+  const found = view.node(domain, node);
+  if (version !== undefined) requireVersion(domain, node, found?.version ?? 0, version);
+  if (revision === undefined || (found?.modRevision ?? 0) === revision) return;
+  const has = found === undefined ? 'there is no such node' : `it is at revision ${found.modRevision}`;
+  const detail = `expected ${domain}/${node} at revision ${revision}, ${has}: read it again, decide again, write again`;
+  throw new PlatformError('PARK_VERSION_CONFLICT', detail);
 }
 
 function requireVersion(domain: string, node: string, version: number, expected: number): void {
@@ -385,12 +361,4 @@ function platformDomain(domain: string): PlatformError {
 
 function rights(what: string): PlatformError {
   return new PlatformError('PARK_RIGHTS_MISSING', what);
-}
-
-function invalid(detail: string): PlatformError {
-  return new PlatformError('PARK_REQUEST_INVALID', detail);
-}
-
-function shown(value: unknown): string {
-  return typeof value === 'string' ? `"${value.slice(0, 64)}"` : String(value).slice(0, 64);
 }

@@ -10,8 +10,8 @@ import { writeAnswerText } from '../../shared/park/park-answers.ts';
 import type { Asked, Asker, ChannelListener, ParkChannel } from '../../shared/park/park-channel.ts';
 import type { ParkRequest } from '../../shared/park/park-protocol.ts';
 import type { ParkStore, WatchHandle } from '../store/park-store.ts';
+import { requireName } from './park-bounds.ts';
 import { carryOut, type ParkConnection } from './park-requests.ts';
-import { requireName } from './park-rules.ts';
 
 /** After a refusal: a store that does not serve now may in a moment. */
 const REFUSED_PAUSE_MS = 100;

@@ -38,7 +38,15 @@ const writeSchema = z.discriminatedUnion('op', [
 
 const transactionSchema = z.strictObject({
   checks: z
-    .array(z.strictObject({ domain: name, node: name, version }))
+    .array(
+      z.union(
+        [
+          z.strictObject({ domain: name, node: name, version }),
+          z.strictObject({ domain: name, node: name, revision: version }),
+        ],
+        'expected a domain, a node, and a version or a revision',
+      ),
+    )
     .max(PARK_LIMITS.checksMax)
     .optional(),
   writes: z.array(writeSchema).max(PARK_LIMITS.writesMax),

@@ -19,8 +19,9 @@ import {
   type WriteOutcome,
 } from '../../shared/park/park-model.ts';
 import type { Random } from '../../shared/random.ts';
+import { requireName } from '../park/park-bounds.ts';
 import { contentOf, domainsOf, pageOf } from '../park/park-reads.ts';
-import { type Decision, decide, requireName, touchedBy } from '../park/park-rules.ts';
+import { type Decision, decide, touchedBy } from '../park/park-rules.ts';
 import { type EtcdCompare, EtcdConnection, type EtcdOp, NO_LEASE } from './etcd-connection.ts';
 import { EtcdMirror } from './etcd-mirror.ts';
 import { domainText, EtcdKeys, leaseOf, nodeText, sessionText } from './etcd-records.ts';

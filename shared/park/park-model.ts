@@ -68,12 +68,14 @@ export type ParkWrite =
   /** The domain's creator only: from now on everybody may delete the domain. */
   | { readonly op: 'set-deletable'; readonly domain: string };
 
-/** The transaction is refused unless the node has this version; 0: unless there is none. */
-export interface ParkCheck {
-  readonly domain: string;
-  readonly node: string;
-  readonly version: number;
-}
+/**
+ * The transaction is refused unless the node has this version, or was last written in this revision; 0: unless there is
+ * none. A version comes again when a node is deleted and created; a revision never does.
+ */
+export type ParkCheck = { readonly domain: string; readonly node: string } & (
+  | { readonly version: number; readonly revision?: undefined }
+  | { readonly revision: number; readonly version?: undefined }
+);
 
 /** All of it, or nothing. */
 export interface ParkTransaction {

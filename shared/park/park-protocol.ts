@@ -161,10 +161,11 @@ function requireCreation({ access, ephemeral, ttlMs }: Readonly<Record<string, u
 
 function requireCheck(check: unknown): void {
   if (isRecord(check)) {
-    const { domain, node, version } = check;
-    if (typeof domain === 'string' && typeof node === 'string' && isCount(version)) return;
+    const { domain, node, version, revision } = check;
+    const isOne = version === undefined ? isCount(revision) : isCount(version) && revision === undefined;
+    if (typeof domain === 'string' && typeof node === 'string' && isOne) return;
   }
-  throw invalid('expected each check to have a domain, a node and a version');
+  throw invalid('expected each check to have a domain, a node, and a version or a revision');
 }
 
 /** @throws PlatformError PARK_REQUEST_INVALID, PARK_VALUE_TOO_LARGE */

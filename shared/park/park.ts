@@ -5,7 +5,7 @@
  * Every call throws PlatformError: PARK_* (errors.ts), or NO_COORDINATOR when none answered in time. A write whose
  * answer was lost throws OUTCOME_UNKNOWN: it may have happened.
  */
-import type { Access, DomainSummary } from './park-model.ts';
+import type { Access, DomainSummary, ParkCheck } from './park-model.ts';
 
 export interface ParkEntry<T = unknown> {
   readonly domain: string;
@@ -70,8 +70,8 @@ export type TransactionWrite =
   | { readonly op: 'delete'; readonly domain: string; readonly node: string; readonly ifVersion?: number };
 
 export interface Transaction {
-  /** Version 0: there must be no such node. */
-  readonly checks?: readonly { readonly domain: string; readonly node: string; readonly version: number }[];
+  /** Version or revision 0: there must be no such node. */
+  readonly checks?: readonly ParkCheck[];
   readonly writes: readonly TransactionWrite[];
 }
 

@@ -92,6 +92,23 @@ describe('nodes', () => {
     assert.equal((await ask('GET', '/park/shop/stock')).json.code, 'PARK_NODE_UNKNOWN');
   });
 
+  test('If-Match knows a node that was deleted and created since from the one that was read', async () => {
+    const etag = (await ask('PUT', '/park/shop/again', 1)).headers.get('etag') ?? '';
+    await ask('DELETE', '/park/shop/again');
+    assert.equal((await ask('PUT', '/park/shop/again', 1)).json.version, 1); // as it was before
+    const late = await ask('PUT', '/park/shop/again', 2, { 'if-match': etag });
+    assert.deepEqual([late.status, late.json.code], [412, 'PARK_VERSION_CONFLICT']);
+    assert.match(late.json.detail, /read it again/);
+    const gone = await ask('PUT', '/park/shop/nowhere', 2, { 'if-match': etag });
+    assert.match(gone.json.detail, /there is no such node/);
+    const inTransaction = { writes: [{ op: 'put', domain: 'shop', node: 'again', value: 3 }] };
+    const checks = [{ domain: 'shop', node: 'again', revision: Number(etag.slice(1, -1)) }];
+    assert.equal((await ask('POST', '/park-transactions', { ...inTransaction, checks })).status, 412);
+    const now = (await ask('GET', '/park/shop/again')).headers.get('etag') ?? '';
+    checks[0] = { domain: 'shop', node: 'again', revision: Number(now.slice(1, -1)) };
+    assert.equal((await ask('POST', '/park-transactions', { ...inTransaction, checks })).status, 200);
+  });
+
   test('POST makes names that sort by age, the listing comes page by page', async () => {
     const names: string[] = [];
     for (let index = 0; index < 3; index++) names.push((await ask('POST', '/park/jobs', { index })).json.node);

@@ -189,6 +189,33 @@ const REFUSALS: readonly Refusal[] = [
     says: /expected version 0/,
   },
   {
+    what: 'a check of a revision that the node is not at',
+    before: ofAnna('all'),
+    writes: [put('x')],
+    checks: [{ domain: 'd', node: 'x', revision: 2 }],
+    code: 'PARK_VERSION_CONFLICT',
+    says: /expected d\/x at revision 2, it is at revision 3: read it again/,
+  },
+  {
+    what: 'a check of the revision of a node that was deleted and created since, at the same version',
+    before: (park) => {
+      ofAnna('all')(park);
+      park.write(ANNA, [{ op: 'delete', domain: 'd', node: 'x' }]);
+      ofAnna('all')(park);
+    },
+    writes: [put('x')],
+    checks: [{ domain: 'd', node: 'x', revision: 3 }],
+    code: 'PARK_VERSION_CONFLICT',
+    says: /it is at revision 5/,
+  },
+  {
+    what: 'a check of the revision of no node',
+    writes: [put('x')],
+    checks: [{ domain: 'd', node: 'x', revision: 3 }],
+    code: 'PARK_VERSION_CONFLICT',
+    says: /there is no such node/,
+  },
+  {
     what: 'a write of a read node',
     before: ofAnna('read'),
     writer: BEN,
@@ -300,6 +327,25 @@ test('generated names sort by creation, also when the domain was gone in between
   assert.deepEqual(names.toSorted(), names);
   assert.equal(new Set(names).size, 9);
   assert.ok(generatedName(9) < generatedName(10));
+});
+
+test('a check of the revision a node is at lets pass, and 0 where there is none', () => {
+  const park = new SmallPark();
+  const { revision } = park.create(ANNA, 'x');
+  const checks = [
+    { domain: 'd', node: 'x', revision },
+    { domain: 'd', node: 'y', revision: 0 },
+  ];
+  assert.equal(park.write(ANNA, [put('x')], checks).results[0]?.version, 2);
+});
+
+test('a name given by hand that the domain would generate next is passed over', () => {
+  const park = new SmallPark();
+  const { results, revision } = park.write(ANNA, [{ op: 'create', domain: 'd', value: '1' }]);
+  for (let ahead = 1; ahead <= 3; ahead++) park.create(BEN, generatedName(revision + ahead));
+  const next = park.write(ANNA, [{ op: 'create', domain: 'd', value: '2' }]).results[0]?.node ?? '';
+  assert.equal(next, generatedName(revision + 4));
+  assert.ok(next > (results[0]?.node ?? ''));
 });
 
 test('a transaction is one revision, and its results stand in the order of its writes', () => {
