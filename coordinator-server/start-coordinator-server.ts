@@ -15,6 +15,7 @@ import { JournalFeed } from './checkpoint/journal-feed.ts';
 import { startCheckpointer } from './checkpoint/start-checkpointer.ts';
 import { markFenced, requireNotFenced, serverFolder } from './checkpoint/succession.ts';
 import { successorTerm } from './checkpoint/successor-term.ts';
+import { SuccessorWatch } from './checkpoint/successor-watch.ts';
 import { ConfigHistory } from './config-history.ts';
 import { ConfigWatcher } from './config-watcher.ts';
 import { Controllers } from './controllers.ts';
@@ -70,6 +71,23 @@ function fence(folder: string, term: number, reason: string): void {
   markFenced(folder, { term, at: new Date(systemClock.wallMs()).toISOString(), reason });
 }
 
+/** Ends the process, with nothing in between. */
+function fenceNow(folder: string, term: number, reason: string): void {
+  fence(folder, term, reason);
+  systemClock.atEndOfTick(() => requireNotFenced(folder));
+}
+
+function watchSuccessor({ config, serverId }: ServerOptions, term: number, folder: string): SuccessorWatch | undefined {
+  const { checkpointer } = config.coordinator;
+  if (checkpointer === undefined || checkpointer.id === serverId) return undefined;
+  return new SuccessorWatch({
+    clock: systemClock,
+    term,
+    ask: () => successorTerm(checkpointer.admin),
+    onSuccessor: (later) => fenceNow(folder, later, `${checkpointer.id} was promoted`),
+  });
+}
+
 async function serve(
   options: ServerOptions,
   addresses: { readonly listen: string; readonly admin: string },
@@ -78,6 +96,7 @@ async function serve(
   const { store, leadership, term } = opened;
   const { config, serverId, log, token, configFile, rootFolder } = options;
   const clock = systemClock;
+  const folder = serverFolder(rootFolder, config.dataFolder, serverId);
   const startedAtMs = clock.nowMs();
   const stateFile = publishedStatePath(rootFolder, config.dataFolder, serverId);
   const publisher = new StatePublisher({
@@ -101,10 +120,7 @@ async function serve(
     memberNodes: members,
     feed,
     park: new ParkLinkService({ store, log, clock }),
-    onFenced: (later, by) => {
-      fence(serverFolder(rootFolder, config.dataFolder, serverId), later, `${by} follows a later one`);
-      clock.atEndOfTick(() => requireNotFenced(serverFolder(rootFolder, config.dataFolder, serverId))); // ends the process
-    },
+    onFenced: (later, by) => fenceNow(folder, later, `${by} follows a later one`),
     log,
     clock,
   });
@@ -162,6 +178,7 @@ async function serve(
       },
     });
     const ticker = clock.every(EXPIRE_EVERY_MS, () => pipeline.onTick());
+    const successor = watchSuccessor(options, term, folder);
     watcher.start();
     return {
       serverId,
@@ -171,6 +188,7 @@ async function serve(
       stop: async () => {
         watcher.close();
         ticker.cancel();
+        successor?.close();
         listener.close();
         admin.close();
         await controllers.close();
