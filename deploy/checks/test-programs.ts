@@ -29,6 +29,7 @@ export const TEST_PROGRAMS = {
   },
   nginx: { program: 'nginx', debianPackage: 'nginx', service: 'nginx', testsOf: 'clusters behind nginx' },
   etcd: { program: 'etcd', debianPackage: 'etcd-server', service: 'etcd', testsOf: 'coordinators on etcd' },
+  prlimit: { program: 'prlimit', debianPackage: 'util-linux', service: '', testsOf: 'coordinators without room' },
   haproxy: { program: 'haproxy', debianPackage: 'haproxy', service: 'haproxy', testsOf: 'clusters behind HAProxy' },
 } as const satisfies Readonly<Record<string, TestProgram>>;
 
