@@ -195,4 +195,19 @@ describe('a coordinator', () => {
     await set.untilServing('c1', started);
     await started.kill();
   });
+
+  test('whose journal is moved aside begins with a park that holds what it had published, and nothing else', async () => {
+    let started = set.start('c1');
+    await set.untilServing('c1', started);
+    const { epoch } = (await set.status('c1')).published;
+    await started.kill();
+    fs.renameSync(set.parkFolder('c1'), `${set.parkFolder('c1')}.aside`);
+    started = set.start('c1');
+    await set.untilServing('c1', started);
+    assert.equal((await set.status('c1')).published.epoch, epoch);
+    const client = set.client('reader', { callTimeoutMs: LONG_MS });
+    assert.deepEqual(await client.getDomain('d'), []);
+    client.close();
+    await started.kill();
+  });
 });
