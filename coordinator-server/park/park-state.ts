@@ -12,7 +12,7 @@
 import BTreeModule from 'sorted-btree';
 import { PlatformError } from '../../shared/errors.ts';
 import { PARK_LIMITS, type ParkNode } from '../../shared/park/park-model.ts';
-import { DueQueue } from './due-queue.ts';
+import { DueNodes, type NodeName } from './due-nodes.ts';
 import type { DomainRecord, NodeRecord, ParkChange, ParkView } from './park-rules.ts';
 
 const BTree = BTreeModule.default;
@@ -47,7 +47,14 @@ interface DomainState {
 
 /** V2: what was there before, in the order it was changed. */
 export type Undo =
-  | { readonly kind: 'node'; readonly domain: string; readonly node: string; readonly before: NodeRecord | undefined }
+  | {
+      readonly kind: 'node';
+      readonly domain: string;
+      readonly node: string;
+      readonly before: NodeRecord | undefined;
+      /** When it would have gone. */
+      readonly dueAtMs: number | undefined;
+    }
   | { readonly kind: 'domain'; readonly domain: string; readonly before: DomainState | undefined }
   | {
       readonly kind: 'domain-record';
@@ -57,15 +64,9 @@ export type Undo =
     }
   | { readonly kind: 'session'; readonly id: string; readonly before: SessionState | undefined };
 
-interface DueNode {
-  readonly dueAtMs: number;
-  readonly domain: string;
-  readonly node: string;
-}
-
 export interface Due {
   readonly sessions: readonly string[];
-  readonly nodes: readonly { readonly domain: string; readonly node: string }[];
+  readonly nodes: readonly NodeName[];
 }
 
 /** Code-unit order, everywhere the same. */
@@ -78,9 +79,10 @@ export class ParkState implements ParkView {
   revision = 0;
   readonly #domains: Tree<DomainState> = new BTree(undefined, byCodeUnit);
   readonly #sessions = new Map<string, SessionState>();
-  /** One entry for every node with a TTL, maybe earlier than it is due: what counts is `#dueAtMs`. */
-  readonly #dueNodes = new DueQueue<DueNode>();
-  readonly #dueAtMs = new Map<string, number>();
+  readonly #due = new DueNodes();
+  #nodesWithTtl = 0;
+  /** When this was last told the time. */
+  #nowMs = 0;
   #nodes = 0;
   #bytes = 0;
 
@@ -90,6 +92,11 @@ export class ParkState implements ParkView {
 
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Entries kept for nodes with a TTL. */
+  get dueEntries(): number {
+    return this.#due.size;
   }
 
   get sessions(): number {
@@ -204,38 +211,23 @@ export class ParkState implements ParkView {
       if (sessions.length >= max) break;
       if (untilMs <= nowMs) sessions.push(id);
     }
-    const nodes: { domain: string; node: string }[] = [];
-    while (nodes.length < max) {
-      const item = this.#dueNodes.takeDue(nowMs);
-      if (item === undefined) break;
-      const { domain, node } = item;
-      const key = `${domain}/${node}`;
-      const dueAtMs = this.#dueAtMs.get(key) ?? 0;
-      const record = this.node(domain, node);
-      if (record !== undefined && record.ttlMs > 0 && dueAtMs > nowMs) {
-        this.#dueNodes.add({ dueAtMs, domain, node }); // written since
-        continue;
-      }
-      this.#dueAtMs.delete(key);
-      if (record !== undefined && record.ttlMs > 0) nodes.push({ domain, node });
-    }
-    return { sessions, nodes };
+    const hasTtl = (domain: string, node: string): boolean => (this.node(domain, node)?.ttlMs ?? 0) > 0;
+    this.#due.trim(this.#nodesWithTtl, hasTtl);
+    return { sessions, nodes: this.#due.takeDue(nowMs, max, hasTtl) };
   }
 
-  /** The node goes at that time, unless it is written before. */
-  #expireAt(domain: string, node: string, dueAtMs: number): void {
-    const key = `${domain}/${node}`;
-    if (!this.#dueAtMs.has(key)) this.#dueNodes.add({ dueAtMs, domain, node });
-    this.#dueAtMs.set(key, dueAtMs);
+  #dueAtMsOf(record: NodeRecord | undefined): number | undefined {
+    return record === undefined || record.ttlMs === 0 ? undefined : this.#due.dueAtMs(record.domain, record.node);
   }
 
   /** A node that was due could not be removed now. */
   dueAgain(domain: string, node: string, atMs: number): void {
-    this.#expireAt(domain, node, atMs);
+    this.#due.set(domain, node, atMs);
   }
 
   #put(changes: readonly StoredChange[], revision: number, nowMs: number): Undo[] {
     const undo: Undo[] = [];
+    this.#nowMs = nowMs;
     for (const change of changes) {
       switch (change.kind) {
         case 'put':
@@ -273,18 +265,18 @@ export class ParkState implements ParkView {
       this.#domains.set(domain, state);
     }
     const before = state.nodes.get(node);
-    undo.push({ kind: 'node', domain, node, before });
+    undo.push({ kind: 'node', domain, node, before, dueAtMs: this.#dueAtMsOf(before) });
     undo.push({ kind: 'domain-record', domain, before: state.record, modRevision: state.modRevision });
     if (revision > state.modRevision) state.modRevision = revision; // V4: an older record again moves nothing back
     this.#setNode(state, record, before);
-    if (record.ttlMs > 0) this.#expireAt(domain, node, nowMs + record.ttlMs);
+    if (record.ttlMs > 0) this.#due.set(domain, node, nowMs + record.ttlMs);
   }
 
   #removeNode(domain: string, node: string, revision: number, undo: Undo[]): void {
     const state = this.#domains.get(domain);
     const before = state?.nodes.get(node);
     if (state === undefined || before === undefined) return; // V4
-    undo.push({ kind: 'node', domain, node, before });
+    undo.push({ kind: 'node', domain, node, before, dueAtMs: this.#dueAtMsOf(before) });
     undo.push({ kind: 'domain-record', domain, before: state.record, modRevision: state.modRevision });
     if (revision > state.modRevision) state.modRevision = revision;
     this.#unsetNode(state, before);
@@ -330,6 +322,7 @@ export class ParkState implements ParkView {
         const now = state.nodes.get(step.node);
         if (step.before !== undefined) this.#setNode(state, step.before, now);
         else if (now !== undefined) this.#unsetNode(state, now);
+        if (step.dueAtMs !== undefined) this.#due.set(step.domain, step.node, step.dueAtMs);
         return;
       }
       case 'domain-record': {
@@ -346,7 +339,12 @@ export class ParkState implements ParkView {
           return;
         }
         this.#domains.set(step.domain, step.before);
-        for (const record of step.before.nodes.values()) this.#count(record, 1);
+        for (const record of step.before.nodes.values()) {
+          this.#count(record, 1);
+          const { domain, node, ttlMs } = record;
+          const isForgotten = ttlMs > 0 && this.#due.dueAtMs(domain, node) === undefined;
+          if (isForgotten) this.#due.set(domain, node, this.#nowMs + ttlMs); // late rather than early
+        }
         return;
       }
       case 'session':
@@ -373,6 +371,7 @@ export class ParkState implements ParkView {
   #count(record: NodeRecord, sign: 1 | -1): void {
     this.#nodes += sign;
     this.#bytes += sign * bytesOf(record);
+    if (record.ttlMs > 0) this.#nodesWithTtl += sign;
     if (!record.ephemeral) return;
     const held = this.#sessions.get(record.creator)?.nodes;
     if (sign > 0) held?.add(`${record.domain}/${record.node}`);

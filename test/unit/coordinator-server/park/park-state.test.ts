@@ -199,3 +199,37 @@ test('a node with a TTL is due so long after its last write, once', () => {
   state.dueAgain('d', 'x', 10_000);
   assert.deepEqual(state.due(10_000, 10).nodes, [{ domain: 'd', node: 'x' }]);
 });
+
+test('a TTL that is shortened counts from then on, and one that is taken away no more', () => {
+  const state = new ParkState();
+  const write = (write: ParkWrite, nowMs: number): Undo[] =>
+    state.apply(decide(state, { session: '', force: false, platform: false }, { writes: [write] }).changes, nowMs);
+  const put = { op: 'put', domain: 'd', value: '1' } as const;
+  for (const node of ['short', 'none']) write({ ...put, node, ttlMs: 1_000_000 }, 0);
+  write({ ...put, node: 'short', ttlMs: 100 }, 1_000);
+  write({ ...put, node: 'none', ttlMs: 0 }, 1_000);
+  assert.deepEqual(state.due(1_099, 10).nodes, []);
+  assert.deepEqual(state.due(1_100, 10).nodes, [{ domain: 'd', node: 'short' }]);
+  assert.deepEqual(state.due(9_000_000, 10).nodes, []);
+});
+
+test('a write or deletion that is taken back leaves a node its time', () => {
+  const put = { op: 'put', domain: 'd', value: '2' } as const;
+  const undone: readonly ParkWrite[] = [
+    { ...put, node: 'x', ttlMs: 100 },
+    { ...put, node: 'x', ttlMs: 0 },
+    { ...put, node: 'x', ttlMs: 1_000_000 },
+    { op: 'delete', domain: 'd', node: 'x' },
+    { op: 'delete-domain', domain: 'd' },
+  ];
+  for (const write of undone) {
+    const state = new ParkState();
+    const writer = { session: '', force: true, platform: false };
+    const take = (one: ParkWrite, nowMs: number): Undo[] =>
+      state.apply(decide(state, writer, { writes: [one] }).changes, nowMs);
+    take({ op: 'create', domain: 'd', node: 'x', value: '1', ttlMs: 2_000 }, 0);
+    state.undo(take(write, 500));
+    assert.deepEqual(state.due(1_999, 10).nodes, [], write.op);
+    assert.deepEqual(state.due(2_000, 10).nodes, [{ domain: 'd', node: 'x' }], write.op);
+  }
+});
