@@ -3,17 +3,16 @@
  *
  * J1: a change is decided and put in force in memory at once, recorded in the same turn, and answered when its record is
  *     durable (`async` domains: at once). Many callers share one flush.
- * J2: what a read or a watch tells was durable when it was told: a read of a domain with changes under way answers when
- *     they are durable (Y1 of park-store.ts).
+ * J2: what a read, a watch or a refusal tells was durable when it was told: of a domain with changes under way it is
+ *     told when they are durable (Y1 of park-store.ts).
  * J3: when the journal takes changes back (no space), memory takes them back too, in reverse order; their callers are
  *     refused: nothing was done. Reads go on; writes are refused until there is room.
  * J4: a start begins REVISION_JUMP above the last recorded revision, and records that before it serves: no revision that
  *     was handed out and lost (of `async` domains) ever comes again.
  */
 import assert from 'node:assert/strict';
-import type { Clock, TimerHandle } from '../../shared/clock.ts';
+import type { TimerHandle } from '../../shared/clock.ts';
 import { PlatformError } from '../../shared/errors.ts';
-import type { Logger } from '../../shared/log.ts';
 import {
   type DomainSummary,
   PARK_LIMITS,
@@ -21,18 +20,17 @@ import {
   type ParkTransaction,
   type WriteOutcome,
 } from '../../shared/park/park-model.ts';
-import type { Random } from '../../shared/random.ts';
 import { Journal } from '../journal/journal.ts';
-import type { JournalFiles } from '../journal/journal-files.ts';
 import { UNFLUSHED_RECORDS_MAX } from '../journal/journal-limits.ts';
 import { requireName } from '../park/park-bounds.ts';
 import { ParkExpiry } from '../park/park-expiry.ts';
 import { type ContentChange, ParkHistory } from '../park/park-history.ts';
 import { contentOf, domainsOf, pageOf } from '../park/park-reads.ts';
-import { decide } from '../park/park-rules.ts';
+import { decide, touchedBy } from '../park/park-rules.ts';
 import { ParkState, type StoredChange } from '../park/park-state.ts';
 import { asyncMatcher, domainOf } from './async-domains.ts';
 import { contentChanges } from './content-changes.ts';
+import type { JournalStoreOptions } from './journal-store-options.ts';
 import { decodeParkRecord, ParkRecordWriter, RECORD_KIND } from './park-record.ts';
 import { ParkSnapshots } from './park-snapshots.ts';
 import type {
@@ -57,22 +55,6 @@ assert.ok(REVISION_JUMP > 2 * UNFLUSHED_RECORDS_MAX, 'more than can be lost at o
 /** Of `async` changes; further ones are answered when they are durable, so that who writes too fast waits for the disk. */
 const ANSWERED_EARLY_MAX = 50_000;
 const PROGRESS_EVERY_MS = 1_000;
-
-export interface JournalStoreOptions {
-  readonly folder: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-  readonly flushEveryMs?: number | undefined;
-  /** Domains whose writes are answered before they are durable: names, or beginnings of names and `*`. */
-  readonly asyncDomains?: readonly string[] | undefined;
-  /** Journal bytes after which a snapshot is made. */
-  readonly snapshotAfterBytes?: number | undefined;
-  /** Default: the system's. */
-  readonly files?: JournalFiles | undefined;
-  /** As the journal's: what is to become of an error after which nobody knows what is on the disk. */
-  readonly onFatal?: ((error: Error) => void) | undefined;
-}
 
 export class JournalStore implements ParkStore {
   readonly #options: JournalStoreOptions;
@@ -159,7 +141,7 @@ export class JournalStore implements ParkStore {
       this.#state.requireRoom(changes);
       return this.#commit(changes, outcome);
     } catch (thrown) {
-      return Promise.reject(thrown);
+      return this.#refuse(writer, transaction, thrown);
     }
   }
 
@@ -290,6 +272,18 @@ export class JournalStore implements ParkStore {
     return new Promise((resolve, reject) => {
       this.#pending.add({ sequence, revision, changes, undo, outcome, resolve, reject });
     });
+  }
+
+  /** J2 */
+  async #refuse(writer: Writer, transaction: ParkTransaction, thrown: unknown): Promise<WriteOutcome> {
+    const { domains, nodes } = touchedBy(transaction);
+    const sequences = [...domains, ...nodes.map(({ domain }) => domain)].map((name) => this.#underWay.get(name) ?? 0);
+    try {
+      await this.#whenDurable(Math.max(0, ...sequences));
+    } catch {
+      return await this.write(writer, transaction); // J3: what it was refused for is not so
+    }
+    throw thrown;
   }
 
   /** J4 */

@@ -174,6 +174,35 @@ test('a group write is seen by readers when it is durable, an async one at once'
   await writing;
 });
 
+test('a refusal is told when what it was refused for is durable', async () => {
+  const disk = new SimulatedDisk();
+  const store = await openStore(disk);
+  const create = { op: 'create', domain: 'd', node: 'x', value: '1' } as const;
+  const creating = store.write(NOBODY, { writes: [create] });
+  const sequence = store.journal.lastSequence;
+  let toldAt = -1;
+  const refused = store.write(NOBODY, { writes: [create] }).catch((thrown: PlatformError) => {
+    toldAt = store.journal.durableSequence;
+    return thrown.code;
+  });
+  assert.equal(await refused, 'PARK_NODE_EXISTS');
+  assert.ok(toldAt >= sequence, `told at ${toldAt}, before ${sequence} was durable`);
+  await creating;
+});
+
+test('what was refused for a change that is taken back is decided again', async () => {
+  const disk = new SimulatedDisk();
+  const store = await openStore(disk);
+  await put(store, 'd', 'y', '1');
+  disk.capacityBytes = [...disk.files.values()].reduce((sum, bytes) => sum + bytes.length, 0) + 200;
+  const large = `"${'x'.repeat(10_000)}"`;
+  const creating = store.write(NOBODY, { writes: [{ op: 'create', domain: 'd', node: 'x', value: large }] });
+  const updating = store.write(NOBODY, { writes: [{ op: 'create', domain: 'd', node: 'x', value: '2' }] });
+  await assert.rejects(creating, { code: 'STORE_UNAVAILABLE' });
+  // The node was never there: that it is cannot be the answer.
+  await assert.rejects(updating, { code: 'STORE_UNAVAILABLE' });
+});
+
 test('a watch goes on after any revision that is kept, and hears each change once', async () => {
   const store = await openStore(new SimulatedDisk());
   const revisions: number[] = [];
