@@ -2,13 +2,19 @@
  * Door to etcd3: what the park asks of etcd, in numbers and buffers, with times bounded and errors typed.
  *
  * E1: a call that surely was not carried out throws STORE_UNAVAILABLE, one that may have been OUTCOME_UNKNOWN.
+ * E2: what may have been carried out is not sent again. etcd3 would, three times; and it would leave a node alone for 5 s
+ *     after three failures. So its policies are put out of force, and what is tried again is decided here.
  */
-import type { Etcd3, IKeyValue, IWatchResponse, Watcher } from 'etcd3';
+import type { Etcd3, IKeyValue, IOptions, IWatchResponse, Watcher } from 'etcd3';
 import { type Clock, systemClock } from '../../shared/clock.ts';
 import { PlatformError } from '../../shared/errors.ts';
 import { requirePackage } from '../../shared/require-package.ts';
 
 const CALL_MS_MAX = 3_000;
+/** Each goes to any of the nodes: one of three that is dead is met so often in a row one time in 200. */
+const TRIES_MAX = 5;
+/** Once more each time: half a second together, in which etcd has mostly elected another leader. */
+const AGAIN_AFTER_MS = 50;
 const PAGE_KEYS = 1_000;
 
 /** Of one key. */
@@ -51,17 +57,29 @@ export interface EtcdWatchHandlers {
 
 export const NO_LEASE = '0';
 
+type Policy = NonNullable<NonNullable<IOptions['faultHandling']>['global']>;
+
+/** E2 */
+const ONCE = {
+  execute: async (call: (context: { readonly signal: AbortSignal }) => unknown) =>
+    await call({ signal: NEVER_ABORTED }),
+} as unknown as Policy;
+const NEVER_ABORTED = new AbortController().signal;
+
 type KeepAliveStream = ReturnType<Etcd3['leaseClient']['leaseKeepAlive']>;
 
 export class EtcdConnection {
   readonly #client: Etcd3;
+  readonly #clock: Clock;
   readonly #renewals = new Map<string, { resolve(ttlMs: number): void; reject(reason: Error): void }[]>();
   #keepAlive: KeepAliveStream | undefined;
 
   constructor(endpoints: readonly string[], clock: Clock = systemClock) {
     const etcd3 = requirePackage('etcd3') as typeof import('etcd3');
+    this.#clock = clock;
     this.#client = new etcd3.Etcd3({
       hosts: [...endpoints],
+      faultHandling: { global: ONCE, host: () => ONCE },
       defaultCallOptions: (context) => (context.isStream ? {} : { deadline: clock.wallMs() + CALL_MS_MAX }),
       dialTimeout: CALL_MS_MAX,
     });
@@ -77,7 +95,7 @@ export class EtcdConnection {
 
   /** Linearizable. @returns etcd's revision */
   async revision(key: string): Promise<number> {
-    const { header } = await this.#read(this.#client.kv.range({ key: Buffer.from(key), count_only: true }));
+    const { header } = await this.#read(() => this.#client.kv.range({ key: Buffer.from(key), count_only: true }));
     return Number(header.revision);
   }
 
@@ -87,7 +105,7 @@ export class EtcdConnection {
     let key = Buffer.from(prefix);
     let revision = 0;
     for (;;) {
-      const page = await this.#read(
+      const page = await this.#read(() =>
         this.#client.kv.range({ key, range_end: end, limit: PAGE_KEYS, ...(revision === 0 ? {} : { revision }) }),
       );
       if (revision === 0) revision = Number(page.header.revision);
@@ -111,7 +129,7 @@ export class EtcdConnection {
       success: success.map(opOf),
     };
     try {
-      const { succeeded, header } = await this.#client.kv.txn(request);
+      const { succeeded, header } = await this.#tried(() => this.#client.kv.txn(request), wasNotSent);
       return { succeeded, revision: Number(header.revision) };
     } catch (thrown) {
       throw unknownOutcome(thrown);
@@ -120,10 +138,13 @@ export class EtcdConnection {
 
   /** @returns what etcd grants, which has a minimum, in whole seconds */
   async grantLease(id: string, ttlMs: number): Promise<number> {
-    const { TTL } = await this.#read(
-      this.#client.leaseClient.leaseGrant({ ID: id, TTL: Math.max(1, Math.ceil(ttlMs / 1_000)) }),
-    );
-    return Number(TTL) * 1_000;
+    const request = { ID: id, TTL: Math.max(1, Math.ceil(ttlMs / 1_000)) };
+    try {
+      const { TTL } = await this.#tried(() => this.#client.leaseClient.leaseGrant(request), wasNotSent);
+      return Number(TTL) * 1_000;
+    } catch (thrown) {
+      throw unavailable(thrown); // a lease that nobody uses ends by itself
+    }
   }
 
   /** @returns ms from now; 0: there is no such lease any more */
@@ -140,7 +161,7 @@ export class EtcdConnection {
 
   async revokeLease(id: string): Promise<void> {
     try {
-      await this.#client.leaseClient.leaseRevoke({ ID: id });
+      await this.#tried(() => this.#client.leaseClient.leaseRevoke({ ID: id }), wasNotSent);
     } catch (thrown) {
       if (!/not found/i.test((thrown as Error).message)) throw unknownOutcome(thrown);
     }
@@ -210,13 +231,36 @@ export class EtcdConnection {
     for (const { reject } of waiting) reject(unavailable(thrown));
   }
 
-  async #read<T>(call: Promise<T>): Promise<T> {
+  async #read<T>(call: () => Promise<T>): Promise<T> {
     try {
-      return await call;
+      return await this.#tried(call, isPassing);
     } catch (thrown) {
       throw unavailable(thrown);
     }
   }
+
+  /** E2 */
+  async #tried<T>(call: () => Promise<T>, mayRepeat: (thrown: unknown) => boolean): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await call();
+      } catch (thrown) {
+        if (tries === TRIES_MAX || !mayRepeat(thrown)) throw thrown;
+      }
+      await this.#clock.sleep(AGAIN_AFTER_MS * tries);
+    }
+  }
+}
+
+/** There was no connection to send it over. */
+function wasNotSent(thrown: unknown): boolean {
+  return /No connection established/.test((thrown as Error).message);
+}
+
+/** Another node, or the same one in a moment, may answer. A call that took its whole time is not made again. */
+function isPassing(thrown: unknown): boolean {
+  const { name, message } = thrown as Error;
+  return /UNAVAILABLE|Unavailable/.test(`${name} ${message}`) || /leader/.test(message);
 }
 
 function opOf(op: EtcdOp) {
@@ -247,6 +291,7 @@ function unavailable(thrown: unknown): PlatformError {
 
 function unknownOutcome(thrown: unknown): PlatformError {
   const { message } = thrown as Error;
+  if (wasNotSent(thrown)) return unavailable(thrown); // E1
   if (/too large|too many operations|request is too large/i.test(message))
     return new PlatformError('PARK_VALUE_TOO_LARGE', `etcd refused the transaction: ${message}. Split it`);
   const detail = `etcd did not answer: ${message}. It may have been done: read before you write again`;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { EtcdStore } from '../../../coordinator-server/store/etcd-store.ts';
 import { JournalStore } from '../../../coordinator-server/store/journal-store.ts';
 import type { Writer } from '../../../coordinator-server/store/park-store.ts';
@@ -13,6 +13,7 @@ import { silentLogger } from '../../../shared/log.ts';
 import { systemRandom } from '../../../shared/random.ts';
 import { EtcdCluster } from '../../support/etcd.ts';
 import { eventually } from '../../support/eventually.ts';
+import { OneWayProxy } from '../../support/history/one-way-proxy.ts';
 import { storeConformance } from '../../support/park-store-conformance.ts';
 
 const NOBODY: Writer = { session: '', force: false, platform: false };
@@ -85,4 +86,48 @@ describe('etcd', { skip, concurrency: true }, () => {
 
 test('etcd that is not there is said so', { skip }, async () => {
   await assert.rejects(openEtcd(['http://127.0.0.1:9']), { code: 'STORE_UNAVAILABLE', detail: /etcd does not answer/ });
+});
+
+/** Stops what a test started, however it ends. */
+function stopAfter(context: TestContext, ...stops: readonly (() => unknown)[]): void {
+  context.after(async () => {
+    for (const stop of stops) await stop();
+  });
+}
+
+const PUT = { op: 'put', domain: 'd', node: 'x', value: '1' } as const;
+
+test('a write whose answer etcd lost may have been done, and is not done again', { skip }, async (context) => {
+  const etcd = await EtcdCluster.start(1);
+  const proxy = await OneWayProxy.listen(etcd.endpoints[0]?.replace('http://', '') ?? '');
+  const [store, other] = [await openEtcd([`http://${proxy.address}`]), await openEtcd(etcd.endpoints)];
+  const stops = [() => store.close(), () => other.close(), () => proxy.close(), () => etcd.stop()];
+  stopAfter(context, ...stops);
+  await store.write(NOBODY, { writes: [{ ...PUT, node: 'y' }] });
+  assert.equal((await store.get('d', 'y')).node?.value, '1'); // its mirror has seen the domain
+  proxy.cut('to-client');
+  const writing = store.write(NOBODY, { writes: [PUT] }).catch((thrown: { code: string }) => thrown.code);
+  await eventually('the write in etcd', async () => (await other.get('d', 'x')).node !== undefined, 20_000);
+  proxy.reset();
+  proxy.heal();
+  assert.equal(await writing, 'OUTCOME_UNKNOWN');
+  await eventually('reads again', async () => (await store.get('d', 'y').catch(() => undefined)) !== undefined, 20_000);
+  assert.equal((await other.get('d', 'x')).node?.version, 1);
+});
+
+test('a write while etcd is not there was surely not done', { skip }, async (context) => {
+  const etcd = await EtcdCluster.start(1);
+  const store = await openEtcd(etcd.endpoints);
+  stopAfter(
+    context,
+    () => store.close(),
+    () => etcd.stop(),
+  );
+  const [name = ''] = etcd.names;
+  const write = (): Promise<unknown> => store.write(NOBODY, { writes: [PUT] });
+  await etcd.signal(name, 'SIGKILL');
+  await write().catch(() => undefined); // it finds the connection gone, and may have been sent over it
+  await assert.rejects(write(), { code: 'STORE_UNAVAILABLE' });
+  etcd.startNode(name);
+  await eventually('writes again', async () => (await write().catch(() => undefined)) !== undefined, 20_000);
 });
