@@ -183,10 +183,17 @@ export class ParkState implements ParkView {
     return this.#put(changes, revision, nowMs);
   }
 
-  /** After all records were loaded: a snapshot may hold a domain that lost its nodes while it was made. */
-  dropEmptyDomains(): void {
-    for (let found = this.nextDomain(''); found !== undefined; found = this.nextDomain(found.record.domain))
+  /**
+   * After all records were loaded: a snapshot may hold a domain that lost its nodes while it was made. It does not hold
+   * when a domain lost a node: any may have until its end, so whoever asks for what is newer is told all there is.
+   * @param endRevision of the snapshot, 0: there was none
+   */
+  afterLoad(endRevision: number): void {
+    for (let found = this.nextDomain(''); found !== undefined; found = this.nextDomain(found.record.domain)) {
+      const state = this.#domains.get(found.record.domain) as DomainState;
       if (found.nodes === 0) this.#domains.delete(found.record.domain);
+      else if (state.modRevision < endRevision) state.modRevision = endRevision;
+    }
   }
 
   undo(steps: readonly Undo[]): void {

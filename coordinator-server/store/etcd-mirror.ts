@@ -146,7 +146,7 @@ export class EtcdMirror {
       if (entry.key === keys.leader) leader = entry.value;
     });
     for (const change of inOrder(changes)) state.load([change], 0, clock.nowMs());
-    state.dropEmptyDomains();
+    state.afterLoad(revision);
     state.revision = revision;
     this.#state = state;
     this.#history = new ParkHistory();

@@ -120,7 +120,7 @@ export class JournalStore implements ParkStore {
       ...(options.onFatal === undefined ? {} : { onFatal: options.onFatal }),
     };
     const journal = await Journal.open({ folder, clock, log, random, onRecord, ...more });
-    state.dropEmptyDomains();
+    state.afterLoad(endRevision);
     for (const id of state.sessionIds()) state.renew(id, clock.nowMs());
     state.revision += REVISION_JUMP; // J4, Y3
     const store = new JournalStore(options, journal, state, history);

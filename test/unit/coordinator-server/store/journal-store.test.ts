@@ -258,6 +258,17 @@ test('after a snapshot and a restart older changes are told as content', async (
   );
 });
 
+test('after a snapshot and a restart a domain that lost a node is not taken for unchanged', async () => {
+  const disk = new SimulatedDisk();
+  const first = await openStore(disk);
+  await put(first, 'd', 'x', '1');
+  const { revision: seen } = await put(first, 'd', 'y', '2');
+  const { revision } = await first.write(NOBODY, { writes: [{ op: 'delete', domain: 'd', node: 'x' }] });
+  await first.snapshot();
+  const second = await openStore(disk.killed());
+  assert.ok((await second.domainRevision('d')) >= revision && revision > seen);
+});
+
 test('a session that is not renewed ends, with its ephemeral nodes, and is told', async () => {
   const store = await openStore(new SimulatedDisk());
   const { id } = await store.openSession('anna', 200);
