@@ -31,7 +31,7 @@ import {
   type ParkNode,
   type ParkWrite,
 } from './park-model.ts';
-import { SESSION_NAME_CHARS_MAX } from './park-protocol.ts';
+import { requireSendable, SESSION_NAME_CHARS_MAX } from './park-protocol.ts';
 import { SessionKeeper } from './park-session-keeper.ts';
 import { ParkWatches } from './park-watches.ts';
 
@@ -293,7 +293,7 @@ function changeOf(event: ParkEvent): ParkChange {
   }
 }
 
-/** @throws PlatformError PARK_REQUEST_INVALID */
+/** @throws PlatformError PARK_REQUEST_INVALID, PARK_VALUE_TOO_LARGE */
 function jsonOf(value: unknown): string {
   let json: string | undefined;
   try {
@@ -302,6 +302,7 @@ function jsonOf(value: unknown): string {
     throw new PlatformError('PARK_REQUEST_INVALID', 'expected a value that JSON can hold', { cause });
   }
   if (json === undefined) throw invalid(`expected a value that JSON can hold, got ${typeof value}`);
+  requireSendable(json);
   return json;
 }
 

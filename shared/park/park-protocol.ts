@@ -171,15 +171,19 @@ function requireCheck(check: unknown): void {
 /** @throws PlatformError PARK_REQUEST_INVALID, PARK_VALUE_TOO_LARGE */
 export function requireJson(value: unknown): asserts value is string {
   if (typeof value !== 'string') throw invalid('expected a value, as the text of its JSON');
-  if (value.length > PARK_LIMITS.valueBytesMax) {
-    const detail = `expected a value of at most ${PARK_LIMITS.valueBytesMax} bytes of JSON, got more: keep what is large elsewhere, and its address here`;
-    throw new PlatformError('PARK_VALUE_TOO_LARGE', detail);
-  }
+  requireSendable(value);
   try {
     JSON.parse(value);
   } catch {
     throw invalid(`expected a value that is JSON, got ${JSON.stringify(value.slice(0, 64))}`);
   }
+}
+
+/** Values that are surely too large, seen before they are sent or read. @throws PlatformError PARK_VALUE_TOO_LARGE */
+export function requireSendable(json: string): void {
+  if (json.length <= PARK_LIMITS.valueBytesMax) return;
+  const detail = `expected a value of at most ${PARK_LIMITS.valueBytesMax} bytes of JSON, got more: keep what is large elsewhere, and its address here`;
+  throw new PlatformError('PARK_VALUE_TOO_LARGE', detail);
 }
 
 function jsonOf(text: string): unknown {
