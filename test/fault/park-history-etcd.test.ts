@@ -1,6 +1,7 @@
 /**
  * The same as park-history.test.ts with the park in a real etcd, of one node and of three, and two coordinators: nodes of
- * etcd are killed and stopped, the leading one and another, and so are coordinators, the leading one and the other.
+ * etcd are killed and stopped, the leading one and another, and so are coordinators, the leading one and the other; ways
+ * are cut and clocks jump.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -15,6 +16,7 @@ const skip = skipReason(TEST_PROGRAMS.etcd);
 /** KILL_SEED repeats the plan of a run; what the clients do in between is up to the machine. */
 const SEED = Number(process.env['KILL_SEED'] ?? Math.floor(systemRandom.float() * 2 ** 32));
 const TURNS = lengthOf(1, 20);
+const HOUR_MS = 3_600_000;
 /** etcd grants a session 2 s and more. */
 const BEYOND_LEASE_MS = 4_500;
 
@@ -99,6 +101,15 @@ for (const size of [1, 3] as const) {
         await set.untilLed();
       },
       'the lock’s holder is cut off': () => trial.cutOffHolder('to-server', 'to-client'),
+      'the leading coordinator has a clock that jumps, and is killed with it wrong': async () => {
+        const leader = await set.untilLed();
+        for (const offsetMs of [HOUR_MS, -HOUR_MS]) {
+          set.setClock(leader, offsetMs);
+          await trial.goesOn();
+        }
+        await killCoordinator(leader);
+        set.setClock(leader, 0);
+      },
       'etcd’s leading node stops for a while': async () => stopNode(await etcd.leader()),
     };
     if (size === 3)
