@@ -186,6 +186,7 @@ export class JournalFeed {
       throw new PlatformError('REQUEST_INVALID', `expected at most ${PART_BYTES_MAX} bytes, got ${bytes.length}`);
     if (first) {
       feeding.offered?.chunks.fail(new Error('another snapshot is offered'));
+      await feeding.offered?.adopted.catch(() => undefined); // one is taken over at a time
       const chunks = new HandedChunks();
       const adopted = this.#options.store.journal.adoptSnapshot(chunks.all(), fromSequence);
       adopted.catch((thrown: unknown) => chunks.fail(toPlatformError(thrown)));

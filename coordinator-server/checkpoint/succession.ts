@@ -51,7 +51,7 @@ function fenced(file: string, why: string): PlatformError {
   return new PlatformError('COORDINATOR_FENCED', detail);
 }
 
-/** Whole or not at all: written beside it, synced, renamed. */
+/** Whole or not at all, and there for good once this returns: written beside it, synced, renamed, the folder synced. */
 function write(file: string, mark: Mark): void {
   fs.mkdirSync(path.dirname(file), { recursive: true });
   const handle = fs.openSync(`${file}.tmp`, 'w', 0o600);
@@ -62,4 +62,10 @@ function write(file: string, mark: Mark): void {
     fs.closeSync(handle);
   }
   fs.renameSync(`${file}.tmp`, file);
+  const folder = fs.openSync(path.dirname(file), 'r');
+  try {
+    fs.fsyncSync(folder);
+  } finally {
+    fs.closeSync(folder);
+  }
 }

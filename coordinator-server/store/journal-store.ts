@@ -163,9 +163,8 @@ export class JournalStore implements ParkStore {
     return this.#read(domain, () => this.#state.domainRevision(domain));
   }
 
-  async domains(prefix: string, after: string): Promise<readonly DomainSummary[]> {
-    await this.#whenDurable(this.journal.lastSequence);
-    return domainsOf(this.#state, prefix, after);
+  domains(prefix: string, after: string): Promise<readonly DomainSummary[]> {
+    return this.#read(undefined, () => domainsOf(this.#state, prefix, after));
   }
 
   async openSession(name: string, ttlMs: number): Promise<SessionGrant> {
@@ -332,11 +331,11 @@ export class JournalStore implements ParkStore {
     this.#options.log.error({ takenBack: changes.length, reason }, 'changes of the park taken back');
   }
 
-  /** J2, Y2: memory holds every write that was answered. */
-  async #read<T>(domain: string, read: () => T): Promise<T> {
+  /** J2, Y2: memory holds every write that was answered. @param domain undefined: of all of them */
+  async #read<T>(domain: string | undefined, read: () => T): Promise<T> {
     for (;;) {
       const answer = read();
-      const sequence = this.#underWay.get(domain);
+      const sequence = domain === undefined ? this.journal.lastSequence : this.#underWay.get(domain);
       if (sequence === undefined || sequence <= this.journal.durableSequence) return answer;
       try {
         await this.#whenDurable(sequence);

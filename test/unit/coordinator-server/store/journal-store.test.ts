@@ -138,12 +138,18 @@ test('a full disk: what was not on it is taken back and refused, reads go on, an
   const refused = [
     put(store, 'd', 'x', large),
     put(store, 'd', 'y', '2'),
+    put(store, 'new', 'y', '2'),
     store.write(NOBODY, { writes: [{ op: 'delete', domain: 'd', node: 'x' }] }),
   ];
   const read = store.get('d', 'x');
+  const domains = store.domains('', '');
   for (const writing of refused)
     await assert.rejects(writing, { code: 'STORE_UNAVAILABLE', detail: /Nothing was changed/ });
   assert.equal((await read).node?.value, '1');
+  assert.deepEqual(
+    (await domains).map(({ domain }) => domain),
+    ['d'],
+  );
   assert.notEqual(store.status().writeFailure, '');
   await assert.rejects(put(store, 'd', 'z', '3'), { code: 'STORE_UNAVAILABLE' });
   assert.equal(await valueAt(store, 'd', 'x'), '1');
