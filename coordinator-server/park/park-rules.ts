@@ -223,6 +223,10 @@ class Draft {
 
   #setDeletable(domain: string): void {
     const record = this.#requireDomain(domain);
+    if (this.#written.has(`${domain}/`))
+      throw invalid(
+        `expected domain ${domain} to be deleted or set deletable in a transaction, got both: leave one out`,
+      );
     const { session, force } = this.#writer;
     const isCreator = record.creator !== '' && record.creator === session;
     if (!isCreator && !force) {

@@ -160,6 +160,7 @@ export class ParkModel {
     if (found === undefined && !born.has(domain)) return 'PARK_DOMAIN_UNKNOWN';
     const isWhole = op === 'delete-domain';
     if (isWhole && [...touched].some((key) => key.startsWith(`${domain}/`))) return 'PARK_REQUEST_INVALID';
+    if (touched.has(`${domain}/`)) return 'PARK_REQUEST_INVALID';
     if (isWhole) touched.add(`${domain}/`);
     const creator = found === undefined ? writer.session : found.creator;
     const may = writer.force || (creator !== '' && creator === writer.session);

@@ -91,6 +91,17 @@ const REFUSALS: readonly Refusal[] = [
     says: /each node once/,
   },
   {
+    what: 'a domain deleted and set deletable',
+    before: (park) => park.create(NOBODY, 'a'),
+    writes: [
+      { op: 'delete-domain', domain: 'd' },
+      { op: 'set-deletable', domain: 'd' },
+    ],
+    writer: { ...NOBODY, force: true },
+    code: 'PARK_REQUEST_INVALID',
+    says: /domain d to be deleted or set deletable.*got both/,
+  },
+  {
     what: 'two nodes without names',
     writes: [1, 2].map(() => ({ op: 'create', domain: 'd', value: '1' }) as const),
     code: 'PARK_REQUEST_INVALID',
