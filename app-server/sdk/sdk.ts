@@ -39,6 +39,15 @@ export type {
   Written,
 } from '../../shared/park/park.ts';
 export type { Access, DomainSummary } from '../../shared/park/park-model.ts';
+export { Barrier } from '../../shared/park/recipes/barrier.ts';
+export type { WaitOptions } from '../../shared/park/recipes/bounded-wait.ts';
+export { type ConfigOptions, ConfigValue } from '../../shared/park/recipes/config-value.ts';
+export { type Leader, LeaderElection } from '../../shared/park/recipes/leader-election.ts';
+export { type Member, Membership, type Seat } from '../../shared/park/recipes/membership.ts';
+export type { ParkHold } from '../../shared/park/recipes/park-hold.ts';
+export { type FencedHold, ParkLock } from '../../shared/park/recipes/park-lock.ts';
+export { ReadWriteLock } from '../../shared/park/recipes/read-write-lock.ts';
+export { Semaphore } from '../../shared/park/recipes/semaphore.ts';
 export type { Context, ServiceDatabase, WriteOptions } from './context.ts';
 export { integerText } from './integer-text.ts';
 export { problem } from './problem.ts';
