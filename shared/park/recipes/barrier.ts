@@ -90,9 +90,10 @@ export class Barrier {
     let view = EMPTY_VIEW;
     let watch: ParkWatch | undefined;
     const open = new Promise<number>((resolve, reject) => {
+      const party: Party = { node, what, resolve, reject, isOpening: false };
       watch = this.#park.watch(this.#domain, (change) => {
         view = viewAfter(view, change);
-        return this.#look(view, { node, what, resolve, reject });
+        return this.#look(view, party);
       });
     });
     try {
@@ -119,11 +120,12 @@ export class Barrier {
       party.reject(toPlatformError(thrown));
       return false;
     }
-    if (state.kind === 'complete') this.#open(party);
+    if (state.kind === 'complete' && !party.isOpening) this.#open(party);
     return true;
   }
 
   #open(party: Party): void {
+    party.isOpening = true; // a listener may be called again before the call below returns
     const opening = this.#park.create(this.#domain, OPEN_NODE, null, { ttlMs: OPEN_TTL_MS, access: 'read' });
     opening.catch((thrown: unknown) => {
       const error = toPlatformError(thrown);
@@ -137,4 +139,5 @@ interface Party {
   readonly what: string;
   readonly resolve: (token: number) => void;
   readonly reject: (error: PlatformError) => void;
+  isOpening: boolean;
 }
