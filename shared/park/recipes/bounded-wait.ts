@@ -10,7 +10,7 @@ import { PlatformError, toPlatformError } from '../../errors.ts';
 export const WAIT_MS_MAX = 86_400_000;
 
 export interface WaitOptions {
-  /** 1..WAIT_MS_MAX. In a handler no more than `ctx.deadlineMs`. */
+  /** 0..WAIT_MS_MAX. In a handler no more than `ctx.deadlineMs`. */
   readonly timeoutMs: number;
   /** Gives the wait up. In a handler `ctx.signal`. */
   readonly signal?: AbortSignal | undefined;
@@ -31,10 +31,10 @@ export class BoundedWait {
 
   /** @param what is waited for, e.g. `lock jobs.nightly` @throws PlatformError PARK_REQUEST_INVALID */
   constructor(what: string, { timeoutMs, signal }: WaitOptions, clock: Clock) {
-    if (!(timeoutMs >= 1 && timeoutMs <= WAIT_MS_MAX))
+    if (!(timeoutMs >= 0 && timeoutMs <= WAIT_MS_MAX))
       throw new PlatformError(
         'PARK_REQUEST_INVALID',
-        `expected to wait for ${what} 1 to ${WAIT_MS_MAX} ms, got ${timeoutMs}`,
+        `expected to wait for ${what} 0 to ${WAIT_MS_MAX} ms, got ${timeoutMs}`,
       );
     this.#clock = clock;
     this.#what = what;

@@ -6,8 +6,8 @@ import { ManualClock } from '../../../../support/manual-clock.ts';
 
 const never = new Promise<never>(() => {});
 
-test('a wait without an end, or without a beginning, is refused', () => {
-  for (const timeoutMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, WAIT_MS_MAX + 1])
+test('a wait without an end is refused', () => {
+  for (const timeoutMs of [-1, Number.NaN, Number.POSITIVE_INFINITY, WAIT_MS_MAX + 1])
     assert.throws(() => new BoundedWait('x', { timeoutMs }, new ManualClock()), { code: 'PARK_REQUEST_INVALID' });
 });
 

@@ -78,6 +78,16 @@ describe('who holds', () => {
     fc.assert(fc.property(modes, property));
   });
 
+  test('no two writers wait behind the same one, so that who goes wakes one of them', () => {
+    const property = (all: readonly ClaimMode[]): void => {
+      const queue = all.map((mode, index) => contender(index + 1, mode));
+      const writers = queue.filter(({ mode }) => mode === 'exclusive').map(({ node }) => placeOf(queue, node));
+      const behind = writers.flatMap((place) => (place.kind === 'waits' ? [place.behind] : []));
+      assert.equal(new Set(behind).size, behind.length);
+    };
+    fc.assert(fc.property(modes, property));
+  });
+
   test('as the queue moves, writers hold one after the other with growing tokens, and everybody gets a turn', () => {
     const steps = fc.array(fc.oneof(fc.constantFrom<ClaimMode>('exclusive', 'shared'), fc.nat(20)), { maxLength: 40 });
     const property = (all: readonly (ClaimMode | number)[]): void => {
