@@ -3,6 +3,7 @@
  *
  * F1: the file is replaced by a rename, whole or not at all; what it held stays beside it.
  * F2: only a file that still holds what the caller saw is replaced.
+ * F3: both files may be read by whoever could read the file, and by nobody else.
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -20,14 +21,9 @@ export function replaceFile(file: string, expected: string, text: string): strin
   const copy = `${real}.replaced-${digest}`;
   const written = `${real}.rollback`;
   try {
-    fs.writeFileSync(copy, expected);
-    const handle = fs.openSync(written, 'w', fs.statSync(real).mode & 0o777);
-    try {
-      fs.writeFileSync(handle, text);
-      fs.fsyncSync(handle);
-    } finally {
-      fs.closeSync(handle);
-    }
+    const mode = fs.statSync(real).mode & 0o777;
+    write(copy, expected, mode);
+    write(written, text, mode);
     if (fs.readFileSync(real, 'utf8') !== expected)
       throw new PlatformError('USAGE', `${file} was edited meanwhile: look at the difference again`); // F2
     fs.renameSync(written, real); // F1
@@ -38,4 +34,16 @@ export function replaceFile(file: string, expected: string, text: string): strin
     throw new PlatformError('USAGE', detail);
   }
   return copy;
+}
+
+/** F3: its mode before its text. */
+function write(file: string, text: string, mode: number): void {
+  const handle = fs.openSync(file, 'w', 0o600);
+  try {
+    fs.fchmodSync(handle, mode);
+    fs.writeFileSync(handle, text);
+    fs.fsyncSync(handle);
+  } finally {
+    fs.closeSync(handle);
+  }
 }
