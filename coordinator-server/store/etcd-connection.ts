@@ -4,8 +4,9 @@
  * E1: a call that surely was not carried out throws STORE_UNAVAILABLE, one that may have been OUTCOME_UNKNOWN.
  * E2: what may have been carried out is not sent again. etcd3 would, three times; and it would leave a node alone for 5 s
  *     after three failures. So its policies are put out of force, and what is tried again is decided here.
+ * E3: nor is a watch left to it: it would try again for ever, even when it is closed, half a minute apart in the end.
  */
-import type { Etcd3, IKeyValue, IOptions, IWatchResponse, Watcher } from 'etcd3';
+import type { Etcd3, IEvent, IKeyValue, IOptions, IWatchResponse } from 'etcd3';
 import { type Clock, systemClock } from '../../shared/clock.ts';
 import { PlatformError } from '../../shared/errors.ts';
 import { requirePackage } from '../../shared/require-package.ts';
@@ -66,6 +67,7 @@ const ONCE = {
 } as unknown as Policy;
 const NEVER_ABORTED = new AbortController().signal;
 
+type WatchStream = Awaited<ReturnType<Etcd3['watchClient']['watch']>>;
 type KeepAliveStream = ReturnType<Etcd3['leaseClient']['leaseKeepAlive']>;
 
 export class EtcdConnection {
@@ -167,39 +169,39 @@ export class EtcdConnection {
     }
   }
 
-  /** Changes of everything that begins with `prefix`, after a revision. */
+  /**
+   * Changes of everything that begins with `prefix`, after a revision; ends once, and does not begin again by itself (E3).
+   */
   watch(prefix: string, afterRevision: number, handlers: EtcdWatchHandlers): { close(): void } {
-    let watcher: Watcher | undefined;
+    let stream: WatchStream | undefined;
     let isOpen = true;
     const close = (): void => {
       isOpen = false;
-      void watcher?.cancel().catch(() => undefined);
+      created.cancel();
+      stream?.end(); // or etcd3 would take its cancelling for a failure of the node
+      stream?.cancel();
     };
     const end = (reason: unknown): void => {
       if (!isOpen) return;
       close();
       handlers.onEnd(reason instanceof Error ? reason : new Error(String(reason)));
     };
-    this.#client
+    const created = this.#clock.after(CALL_MS_MAX, () => end(new Error('etcd did not begin the watch in time')));
+    const onResponse = (response: IWatchResponse): void => {
+      if (!isOpen) return;
+      created.cancel();
+      if (response.canceled) end(cancelled(response));
+      else if (response.events.length > 0) handlers.onChanges(response.events.map(changeOf));
+    };
+    this.#client.watchClient
       .watch()
-      .prefix(prefix)
-      .startRevision(String(afterRevision + 1))
-      .create()
-      .then((created) => {
-        watcher = created;
-        if (!isOpen) return void created.cancel().catch(() => undefined);
-        created.on('data', (response: IWatchResponse) => {
-          if (isOpen)
-            handlers.onChanges(
-              response.events.map((event) => ({
-                kind: event.type === 'Put' ? 'put' : 'delete',
-                entry: entryOf(event.kv),
-              })),
-            );
-        });
-        created.on('disconnected', (reason) => end(reason)); // it would go on after a revision it may not have told
-        created.on('error', (reason) => end(reason));
-        created.on('end', () => end(new Error('the watch ended')));
+      .then((opened) => {
+        stream = opened;
+        opened.on('data', onResponse);
+        opened.on('error', end);
+        opened.on('end', () => end(new Error('the watch ended')));
+        if (!isOpen) return close();
+        opened.write({ create_request: watchRequest(prefix, afterRevision) });
       })
       .catch(end);
     return { close };
@@ -267,6 +269,21 @@ function opOf(op: EtcdOp) {
   const key = Buffer.from(op.key);
   if (op.kind === 'put') return { request_put: { key, value: Buffer.from(op.value), lease: op.lease } };
   return { request_delete_range: op.isRange === true ? { key, range_end: Buffer.from(endOf(op.key)) } : { key } };
+}
+
+function watchRequest(prefix: string, afterRevision: number) {
+  const range = { key: Buffer.from(prefix), range_end: Buffer.from(endOf(prefix)) };
+  return { ...range, start_revision: String(afterRevision + 1) };
+}
+
+/** What was compacted is said so: whoever follows has to read all anew. */
+function cancelled({ compact_revision, cancel_reason }: IWatchResponse): Error {
+  const isCompacted = Number(compact_revision) > 0;
+  return new Error(isCompacted ? `changes up to revision ${compact_revision} were compacted` : cancel_reason);
+}
+
+function changeOf({ type, kv }: IEvent): EtcdChange {
+  return { kind: type === 'Put' ? 'put' : 'delete', entry: entryOf(kv) };
 }
 
 function entryOf(kv: IKeyValue): EtcdEntry {

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { EtcdConnection } from '../../../coordinator-server/store/etcd-connection.ts';
 import { EtcdStore } from '../../../coordinator-server/store/etcd-store.ts';
 import { JournalStore } from '../../../coordinator-server/store/journal-store.ts';
 import type { Writer } from '../../../coordinator-server/store/park-store.ts';
@@ -13,6 +14,7 @@ import { silentLogger } from '../../../shared/log.ts';
 import { systemRandom } from '../../../shared/random.ts';
 import { EtcdCluster } from '../../support/etcd.ts';
 import { eventually } from '../../support/eventually.ts';
+import { freeAddress } from '../../support/free-ports.ts';
 import { OneWayProxy } from '../../support/history/one-way-proxy.ts';
 import { storeConformance } from '../../support/park-store-conformance.ts';
 
@@ -130,4 +132,49 @@ test('a write while etcd is not there was surely not done', { skip }, async (con
   await assert.rejects(write(), { code: 'STORE_UNAVAILABLE' });
   etcd.startNode(name);
   await eventually('writes again', async () => (await write().catch(() => undefined)) !== undefined, 20_000);
+});
+
+/** Resolves with why a watch ended. */
+function endOfWatch(connection: EtcdConnection, afterRevision: number): Promise<string> {
+  return new Promise((resolve) => {
+    connection.watch('k', afterRevision, { onChanges: () => {}, onEnd: ({ message }) => resolve(message) });
+  });
+}
+
+test('a watch on etcd that is not there ends, so that it can begin again', { skip }, async (context) => {
+  const connection = new EtcdConnection([`http://${await freeAddress()}`]);
+  stopAfter(context, () => connection.close());
+  assert.match(await endOfWatch(connection, 0), /./);
+});
+
+test('a watch that is closed before etcd took it hears nothing, whatever comes', { skip }, async (context) => {
+  const etcd = await EtcdCluster.start(1);
+  const connection = new EtcdConnection(etcd.endpoints);
+  stopAfter(
+    context,
+    () => connection.close(),
+    () => etcd.stop(),
+  );
+  const told: string[] = [];
+  const handlers = { onChanges: () => void told.push('change'), onEnd: () => void told.push('end') };
+  connection.watch('k', 0, handlers).close();
+  const heard = new Promise<void>((resolve) => {
+    connection.watch('k', 0, { onChanges: () => resolve(), onEnd: () => {} });
+  });
+  await connection.txn([], [{ kind: 'put', key: 'k1', value: '', lease: '0' }]);
+  await heard;
+  assert.deepEqual(told, []);
+});
+
+test('a watch from before what etcd still knows is told so', { skip }, async (context) => {
+  const etcd = await EtcdCluster.start(1);
+  const connection = new EtcdConnection(etcd.endpoints);
+  stopAfter(
+    context,
+    () => connection.close(),
+    () => etcd.stop(),
+  );
+  for (const value of ['1', '2', '3']) await connection.txn([], [{ kind: 'put', key: 'k1', value, lease: '0' }]);
+  await etcd.compact();
+  assert.match(await endOfWatch(connection, 0), /compacted/);
 });
