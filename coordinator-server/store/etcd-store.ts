@@ -7,6 +7,8 @@
  * S2: a refusal is decided on what etcd holds at that time, never on an old mirror.
  * S3: reads see everything that was answered before they began: the mirror is made sure of first.
  * S4: what the platform writes, only the leading coordinator can: its leadership's key is compared, too.
+ * S5: a watch begins with whatever this coordinator has answered: a write is answered when its mirror has it, unless etcd
+ *     is not followed at that time. Of another coordinator's writes it may hear a moment later.
  */
 import type { Clock, TimerHandle } from '../../shared/clock.ts';
 import { PlatformError, toPlatformError } from '../../shared/errors.ts';
@@ -108,7 +110,10 @@ export class EtcdStore implements ParkStore {
       const decision = await this.#decide(writer, transaction);
       const { compare, ops, leases } = await this.#plan(writer, transaction, decision);
       const txn = await this.connection.txn(compare, ops);
-      if (txn.succeeded) return { revision: txn.revision, results: decision.outcome.results };
+      if (txn.succeeded) {
+        await this.#mirror.reached(txn.revision, REACHED_MS_MAX); // S5
+        return { revision: txn.revision, results: decision.outcome.results };
+      }
       for (const lease of leases) void this.connection.revokeLease(lease).catch(() => undefined);
       if (writer.platform) this.#requireLeadership();
       await this.#mirror.reached(txn.revision, REACHED_MS_MAX);

@@ -42,8 +42,11 @@ storeConformance(
     const etcd = await EtcdCluster.start(1);
     const stores = [await openEtcd(etcd.endpoints), await openEtcd(etcd.endpoints)] as const;
     const close = async (): Promise<void> => {
-      for (const store of stores) await store.close();
-      await etcd.stop();
+      try {
+        for (const store of stores) await store.close();
+      } finally {
+        await etcd.stop(); // also when a watch that a failed test left open says so
+      }
     };
     return { stores, close };
   },
